@@ -1,0 +1,1 @@
+"""CAVE on loopback over a generated world: for the demo and the tests."""
