@@ -1,0 +1,84 @@
+"""Which path is answered by which service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+
+from crantdb.sandbox.exchange import Request, Response, not_found_page
+from crantdb.sandbox.frozen import Frozen
+from crantdb.sandbox.info import Info
+from crantdb.sandbox.materialize import Materialize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crantdb.sandbox.site import Site
+
+Endpoint = Callable[..., Response]
+Route = tuple[str, str, Endpoint]
+
+_STACK = "/materialize/api/v3/datastack/<stack>"
+_VERSION = _STACK + "/version/<int:number>"
+_V2 = "/materialize/api/v2/datastack/<stack>/version/<int:number>"
+
+
+class Routes:
+    """All endpoints of a site."""
+
+    def __init__(self, site: Site) -> None:
+        routes = [*_info(Info(site)), *_materialize(Materialize(site)), *_queries(Frozen(site))]
+        rules = [Rule(path, endpoint=endpoint, methods=[method]) for method, path, endpoint in routes]
+        self._map = Map(rules, strict_slashes=False)
+
+    def answer(self, request: Request) -> Response:
+        """Return the response of the endpoint that a request names, or Flask's 404 page."""
+        found = self._match(request)
+        if found is None:
+            return not_found_page()
+        endpoint, values = found
+        return endpoint(request, **values)
+
+    def _match(self, request: Request) -> tuple[Endpoint, Mapping[str, Any]] | None:
+        adapter = self._map.bind("sandbox")
+        try:
+            return adapter.match(request.path, method=request.method)
+        except HTTPException:
+            return None
+
+
+def _info(info: Info) -> Iterator[Route]:
+    yield "GET", "/info/version", info.version
+    yield "GET", "/info/api/v2/datastacks", info.datastacks
+    yield "GET", "/info/api/v2/datastack/full/<name>", info.datastack
+    yield "GET", "/info/api/v2/aligned_volume", info.aligned_volumes
+    yield "GET", "/info/api/v2/aligned_volume/<name>", info.aligned_volume
+    yield "GET", "/info/api/v2/aligned_volume/id/<int:number>", info.aligned_volume_by_id
+    yield "GET", "/info/api/v2/aligned_volume/<name>/datastacks", info.datastacks_of
+
+
+def _materialize(engine: Materialize) -> Iterator[Route]:
+    yield "GET", "/materialize/version", engine.server_version
+    yield "GET", "/materialize/api/versions", engine.api_versions
+    yield "GET", f"{_STACK}/versions", engine.versions
+    yield "GET", f"{_STACK}/metadata", engine.versions_metadata
+    yield "GET", _VERSION, engine.version_metadata
+    yield "GET", f"{_V2}/tables", engine.tables_v2
+    yield "GET", f"{_VERSION}/tables", engine.tables_v3
+    yield "GET", f"{_VERSION}/tables/metadata", engine.tables_metadata
+    yield "GET", f"{_VERSION}/table/<table>/metadata", engine.table_metadata
+    yield "GET", f"{_V2}/table/<table>/count", engine.count
+    yield "GET", f"{_STACK}/table/<table>/unique_string_values", engine.unique_strings
+    yield "GET", f"{_VERSION}/views", engine.views
+    yield "GET", f"{_VERSION}/views/schemas", engine.view_schemas
+    yield "GET", f"{_VERSION}/views/<view>/metadata", engine.view_metadata
+    yield "GET", f"{_VERSION}/views/<view>/schema", engine.view_schema
+
+
+def _queries(frozen: Frozen) -> Iterator[Route]:
+    yield "POST", f"{_VERSION}/table/<table>/query", frozen.table
+    yield "POST", f"{_VERSION}/query", frozen.join
+    yield "POST", f"{_VERSION}/views/<view>/query", frozen.view
