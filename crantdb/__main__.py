@@ -1,0 +1,5 @@
+"""`python -m crantdb` is `crantdb`."""
+
+from crantdb.cli.main import main
+
+main()

@@ -1,0 +1,287 @@
+"""The catalog: a snapshot as a DuckDB connection, as a DuckDB file, as a text of SQL, as a polars scan.
+
+Reads manifests and writes nothing, but for `register`, whose two files are derived and never the truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from typing import TYPE_CHECKING
+
+import duckdb
+import polars as pl
+
+from crantdb.errors import CorruptWarehouse, NoSuchTable, WarehouseBusy, WarehouseTooNew
+from crantdb.schema import declared_tables
+from crantdb.warehouse.durable import neighbour, storage_errors, sync_folder, write_bytes
+from crantdb.warehouse.layout import Warehouse, open_warehouse
+from crantdb.warehouse.qualify import qualified, sql_objects, statements
+from crantdb.warehouse.relations import (
+    CANONICAL,
+    files_of,
+    free_in_main,
+    id_layout_rows,
+    ident,
+    insert,
+    literal,
+    mirror_statements,
+    relation_names,
+    snapshot_row,
+    snapshots_row,
+    synapse_source_statement,
+    tables_rows,
+)
+from crantdb.warehouse.snapshot import Snapshot, VersionState, read_manifest, read_snapshot, state_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from crantdb.schema import DeclaredTable
+
+STORAGE_VERSION = "v1.2.0"
+"""The storage format of `crantdb.duckdb`: any DuckDB since 1.2 opens it."""
+
+
+def connect(
+    warehouse: str | Path = "data",
+    snapshot: int | None = None,
+    version: int | None = None,
+    versions: Sequence[int] = (),
+) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB connection pinned to one snapshot.
+
+    The connection is an ordinary in-memory one over the snapshot's files. Mirrored tables stand in the
+    schemas `cave` and `seatable`, and in `main` under their own name where it is free; the canonical views
+    and macros stand in `main`. `FROM snapshot` says what it is pinned to.
+
+    Args:
+        warehouse: the folder.
+        snapshot: the snapshot's number; the current one by default.
+        version: the materialization version that stands in `main`; the snapshot's main one by default.
+        versions: further kept versions; each `n` gets the schemas `v<n>` (canonical) and `cave_v<n>` (mirrored).
+
+    Raises:
+        NotAWarehouse: when the folder is none.
+        NoSuchSnapshot: when it has no such snapshot, or the snapshot keeps no such version.
+        CorruptWarehouse, WarehouseTooNew: when a manifest cannot be trusted or is of a newer crantdb.
+    """
+    place = open_warehouse(warehouse)
+    found = read_snapshot(place, snapshot)
+    con = duckdb.connect(":memory:")
+    try:
+        for statement in catalog_statements(place, found, version=version, versions=versions):
+            con.execute(statement)
+    except duckdb.IOException as error:
+        con.close()
+        raise _lost_file(place, found, error) from error
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _lost_file(place: Warehouse, snapshot: Snapshot, error: duckdb.Error) -> CorruptWarehouse:
+    """Return the error for a data file that cannot be opened."""
+    first = str(error).splitlines()[0]
+    msg = (
+        f"a file of snapshot {snapshot.number} cannot be read: {first}. `crantdb verify` names every such file; "
+        f"`crantdb rollback` goes back to a snapshot that is whole"
+    )
+    return CorruptWarehouse(msg, path=place.manifest(snapshot.number))
+
+
+def catalog_statements(
+    place: Warehouse, snapshot: Snapshot, *, version: int | None = None, versions: Sequence[int] = ()
+) -> list[str]:
+    """Return the statements that make a snapshot queryable in an empty database, in order."""
+    declared = declared_tables()
+    result = _version_statements(place, snapshot, version, declared, schema="main")
+    for other in versions:
+        result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
+        result += _version_statements(place, snapshot, other, declared, schema=f"v{other}")
+    return result
+
+
+def _version_statements(
+    place: Warehouse,
+    snapshot: Snapshot,
+    version: int | None,
+    declared: Mapping[str, DeclaredTable],
+    *,
+    schema: str,
+) -> list[str]:
+    """Return the statements for one version: mirrors, tables, functions, views, macros."""
+    state = state_for(place, snapshot, version)
+    suffix = "" if schema == "main" else f"_{schema}"
+    source = synapse_source_statement(snapshot, state, declared["synapse_source"], suffix=suffix, schema=schema)
+    result = mirror_statements(place, state, suffix=suffix, alias_schema=schema)
+    result += [] if source is None else [source]
+    made = {"synapse_source"} if source is not None else set()
+    for name, table in declared.items():
+        if name not in made:
+            result += [_in_schema(text, name, schema) for text in statements(table.text)]
+    rows = {
+        "snapshot": [snapshot_row(place, snapshot, state)],
+        "snapshots": _snapshots(place, snapshot),
+        "tables": tables_rows(state, suffix),
+        "id_layout": id_layout_rows(snapshot),
+    }
+    for name, content in rows.items():
+        result += insert(f"{ident(schema)}.{name}", content)
+    objects = sql_objects()
+    relations = set(declared) | {item.name for item in objects if item.room != "functions"}
+    macros = {item.name for item in objects if item.room != "views"}
+    for item in objects:
+        result += statements(qualified(item, schema, relations, macros))
+    return result
+
+
+def _in_schema(statement: str, table: str, schema: str) -> str:
+    """Return a statement of a declaration with its table's name in a schema."""
+    for words in ("CREATE TABLE ", "COMMENT ON TABLE ", "COMMENT ON COLUMN "):
+        if statement.startswith(words + table):
+            return f"{words}{ident(schema)}.{statement.removeprefix(words)}"
+    msg = f"schemas/{table}.sql may only create and comment {table}: {statement}"
+    raise ValueError(msg)
+
+
+def _snapshots(place: Warehouse, snapshot: Snapshot) -> list[list[object]]:
+    """Return the rows of `snapshots`; a manifest that cannot be read is `verify`'s business, not a query's."""
+    numbers = place.numbers()
+    rows = []
+    for number in numbers:
+        with contextlib.suppress(CorruptWarehouse, WarehouseTooNew, FileNotFoundError):
+            found = snapshot if number == snapshot.number else read_manifest(place.manifest(number))
+            rows.append(snapshots_row(found, numbers[-1]))
+    return rows
+
+
+def fence(con: duckdb.DuckDBPyConnection, warehouse: str | Path, states: Sequence[VersionState]) -> None:
+    """Shut a connection in: it may open the files of these states and nothing else, and cannot undo that."""
+    place = open_warehouse(warehouse)
+    paths = [path for state in states for table in state.tables.values() for path in files_of(place, table)]
+    con.execute(f"SET allowed_paths = {literal(paths)}")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+def scan(
+    table: str,
+    warehouse: str | Path = "data",
+    snapshot: int | None = None,
+    version: int | None = None,
+) -> pl.LazyFrame:
+    """Return a polars LazyFrame over a mirrored table's own files.
+
+    Args:
+        table: its name, with its schema (`cave.cell_types`) or without.
+        warehouse: the folder.
+        snapshot: the snapshot's number; the current one by default.
+        version: the materialization version; the snapshot's main one by default.
+
+    Raises:
+        NoSuchTable: when the snapshot has no such table; the message names near ones. Views are not
+            tables: query them with `connect`.
+        NotAWarehouse, NoSuchSnapshot, CorruptWarehouse: as `connect`.
+    """
+    place = open_warehouse(warehouse)
+    found = read_snapshot(place, snapshot)
+    state = state_for(place, found, version)
+    names = relation_names(state.tables.values())
+    known = {f"{key.split('.', 1)[0]}.{name}": key for key, name in names.items()}
+    known |= {name: key for key, name in free_in_main(names).items()}
+    if table not in known:
+        raise no_such_table(table, list(known))
+    return pl.scan_parquet(files_of(place, state.tables[known[table]]), hive_partitioning=False, glob=False)
+
+
+def no_such_table(table: str, known: Sequence[str]) -> NoSuchTable:
+    """Return the error for a table that a snapshot does not have, naming near ones."""
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    if table in CANONICAL:
+        msg = f"{table} is a view, not a table with files of its own: query it with crantdb.connect()"
+        return NoSuchTable(msg)
+    near = difflib.get_close_matches(table, known, n=3, cutoff=0.5) or sorted(known)[:8]
+    msg = f"the snapshot has no table {table!r}. It has, e.g., {', '.join(near)}" if near else "the snapshot is empty"
+    return NoSuchTable(msg)
+
+
+# --- for other programs ------------------------------------------------------------------------------
+
+
+def register(warehouse: str | Path) -> tuple[Path, Path]:
+    """Write `crantdb.duckdb` and `crantdb.sql` for the current snapshot, with every kept version.
+
+    Both are built beside and swapped in: a program that reads the old one keeps it until it opens anew.
+    Their paths are absolute: register again after the folder has moved.
+
+    Returns:
+        The paths of the two files.
+
+    Raises:
+        WarehouseBusy: when a program holds `crantdb.duckdb` open for writing.
+        StorageError: when the disk refuses.
+        NotAWarehouse, NoSuchSnapshot, CorruptWarehouse: as `connect`.
+    """
+    place = open_warehouse(warehouse)
+    snapshot = read_snapshot(place)
+    others = sorted(version for version in snapshot.versions if version != snapshot.main.version)
+    text = catalog_statements(place, snapshot, versions=others)
+    _write_database(place, text)
+    head = (
+        f"-- Snapshot {snapshot.number} of {place.root}, for `duckdb -init {place.init_sql.name}`.\n"
+        f"-- Derived by `crantdb register`; never the truth.\n"
+    )
+    write_bytes(place.init_sql, (head + "".join(f"{statement};\n" for statement in text)).encode())
+    return place.database, place.init_sql
+
+
+def _write_database(place: Warehouse, text: Sequence[str]) -> None:
+    """Build the database file beside the old one and swap it in."""
+    fresh = neighbour(place.database)
+    with storage_errors(place.database):
+        try:
+            con = duckdb.connect(":memory:")
+            try:
+                con.execute(f"ATTACH {literal(str(fresh))} AS built (STORAGE_VERSION {literal(STORAGE_VERSION)})")
+                con.execute("USE built")
+                for statement in text:
+                    con.execute(statement)
+                con.execute("USE memory")
+                con.execute("DETACH built")
+            finally:
+                con.close()
+            _clear_wal(place.database)
+            fresh.replace(place.database)
+            sync_folder(place.root)
+        finally:
+            fresh.unlink(missing_ok=True)
+            fresh.with_name(fresh.name + ".wal").unlink(missing_ok=True)
+
+
+def _clear_wal(database: Path) -> None:
+    """Remove the write-ahead log a killed shell left, which DuckDB would replay into the new file."""
+    wal = database.with_name(database.name + ".wal")
+    if not wal.exists():
+        return
+    if database.exists() and _is_locked(database):
+        msg = (
+            f"{database} is open for writing in another program, which would write into the new one. "
+            f"Close that program (open it read-only: duckdb -readonly), then run `crantdb register`"
+        )
+        raise WarehouseBusy(msg)
+    wal.unlink(missing_ok=True)
+
+
+def _is_locked(path: Path) -> bool:
+    """Tell whether another process holds a lock on a file, as DuckDB does on the database it has open."""
+    with path.open("r+b") as handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.lockf(handle, fcntl.LOCK_UN)
+    return False

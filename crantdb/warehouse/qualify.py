@@ -1,0 +1,113 @@
+"""Reads the objects of `sql/` and gives every name in them its schema.
+
+A macro's body does not see the schema it stands in: `v4.m()` saying `FROM t` silently reads `main.t`. So
+the text in `sql/` is free of schemas, and each catalog gets it with every name of ours qualified.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from sqlglot.tokens import Token, Tokenizer, TokenType
+
+from crantdb.assets import sql_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Set
+
+ROOMS = ("functions", "views", "macros")
+_BEFORE_RELATION = {TokenType.FROM, TokenType.JOIN}
+_OBJECT_KINDS = {"VIEW", "MACRO", "TABLE"}
+
+
+@dataclass(frozen=True, slots=True)
+class SqlObject:
+    """One file of `sql/`: a function, view or macro.
+
+    Attributes:
+        name: the object's name: the file's name.
+        room: functions, views or macros.
+        text: its statements, free of schemas.
+    """
+
+    name: str
+    room: str
+    text: str
+
+
+def sql_objects() -> list[SqlObject]:
+    """Return every object of `sql/`, each after those it builds on."""
+    objects = {
+        name: SqlObject(name, room, text) for room in ROOMS for name, text in sql_texts("sql", room).items()
+    }
+    needs = {name: _names_in(item.text, set(objects)) - {name} for name, item in objects.items()}
+    return [objects[name] for name in TopologicalSorter(needs).static_order()]
+
+
+def qualified(item: SqlObject, schema: str, relations: Set[str], macros: Set[str]) -> str:
+    """Return an object's statements with each of our names in the given schema.
+
+    Args:
+        item: the object.
+        schema: the schema it is created in.
+        relations: names of tables, views and table macros that stand in the schema.
+        macros: names of macros of both kinds.
+    """
+    tokens = _tokens(item.text)
+    known = set(relations) | set(macros)
+    edits = [token for index, token in enumerate(tokens) if _is_ours(tokens, index, known, set(macros))]
+    return _prefixed(item.text, edits, f'"{schema}".')
+
+
+def _tokens(text: str) -> list[Token]:
+    """Cut a text into tokens, as DuckDB would."""
+    return list(Tokenizer(dialect="duckdb").tokenize(text))
+
+
+def _is_ours(tokens: list[Token], index: int, known: set[str], macros: set[str]) -> bool:
+    """Tell whether a token is the unqualified name of one of our objects, used as such."""
+    token, before = tokens[index], tokens[index - 1] if index else None
+    if token.text not in known or before is None or before.token_type == TokenType.DOT:
+        return False
+    after = tokens[index + 1].token_type if index + 1 < len(tokens) else None
+    called = after == TokenType.L_PAREN and token.text in macros
+    named = before.text.upper() in _OBJECT_KINDS
+    return called or named or before.token_type in _BEFORE_RELATION
+
+
+def _names_in(text: str, known: set[str]) -> set[str]:
+    """Return which of the known objects a text uses."""
+    tokens = _tokens(text)
+    return {token.text for index, token in enumerate(tokens) if _is_ours(tokens, index, known, known)}
+
+
+def _prefixed(text: str, tokens: Iterable[Token], prefix: str) -> str:
+    """Return the text with a prefix before each of the tokens."""
+
+    def parts() -> Iterator[str]:
+        done = 0
+        for token in tokens:
+            yield text[done : token.start] + prefix
+            done = token.start
+        yield text[done:]
+
+    return "".join(parts())
+
+
+def statements(text: str) -> list[str]:
+    """Return the statements of a text, one by one, without comments before them."""
+    tokens = _tokens(text)
+    result: list[str] = []
+    start: int | None = None
+    for token in tokens:
+        if token.token_type == TokenType.SEMICOLON:
+            if start is not None:
+                result.append(text[start : token.start])
+            start = None
+        elif start is None:
+            start = token.start
+    if start is not None:
+        result.append(text[start:])
+    return [statement.strip() for statement in result]
