@@ -10,7 +10,8 @@ The family tree, sorted by what the caller can do::
     │   │   └── TermsNotAccepted
     │   ├── TransientError          tried again, within bounds
     │   │   ├── RateLimited
-    │   │   └── ServiceUnavailable
+    │   │   ├── ServiceUnavailable
+    │   │   └── ReferenceNotLoaded
     │   ├── NotServed               the server has no such datastack, version or table   (a LookupError too)
     │   │   └── VersionUnavailable  the version exists but is not one to mirror
     │   ├── Unreadable              one table cannot be read (private, broken): the others can
@@ -28,6 +29,7 @@ The family tree, sorted by what the caller can do::
     │   ├── StagingMismatch
     │   ├── CorruptWarehouse
     │   └── StorageError            the disk refused (full, read-only)
+    ├── Interrupted                 asked to stop; what was staged is kept
     ├── NoSuchTable                 (a LookupError too)
     ├── QueryRefused                a statement that does not only read
     └── NotAnId                     (a ValueError too)
@@ -96,6 +98,14 @@ class RateLimited(TransientError):
 
 class ServiceUnavailable(TransientError):
     """The server is down, unreachable, cut the answer short or did not answer in time."""
+
+
+class ReferenceNotLoaded(TransientError):
+    """One of the server's workers has not met the table that this one refers to (ask for that one first)."""
+
+
+class Interrupted(CrantdbError):
+    """Somebody asked to stop; what was staged is kept."""
 
 
 class NotServed(SourceError, LookupError):

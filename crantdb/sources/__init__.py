@@ -1,1 +1,1 @@
-"""."""
+"""The remote services, and the proof that they gave everything. Knows nothing of the warehouse."""

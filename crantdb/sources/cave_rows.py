@@ -1,0 +1,195 @@
+"""The rows of one CAVE table or view: counted and fetched by span, as Arrow, exact."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crantdb.errors import BadResponse, NotServed, ReferenceNotLoaded, ServiceUnavailable
+from crantdb.sources.harvest import Fetched
+from crantdb.sources.materialization import id_columns, warned_limit
+
+if TYPE_CHECKING:
+    from crantdb.sources.classify import Answer
+    from crantdb.sources.materialization import RemoteTable
+    from crantdb.sources.ranges import Span
+    from crantdb.sources.transport import Transport
+
+_QUERY = {
+    "return_pyarrow": "True",
+    "arrow_format": "True",
+    "split_positions": "True",
+    "direct_sql_pandas": "True",
+}
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "zstd"}
+_NOT_LOOKED_UP = 1
+"""What a split version serves for a NULL id."""
+
+
+def decode_arrow(answer: Answer) -> Fetched:
+    """Return the rows of a query's answer, and the limit it was cut at.
+
+    Raises:
+        ServiceUnavailable: when the body is no whole Arrow stream: it was cut short on the way.
+        BadResponse: when an id came as anything but int64.
+    """
+    try:
+        rows = pa.ipc.open_stream(pa.BufferReader(answer.body)).read_all()
+    except (pa.ArrowException, OSError) as error:
+        msg = f"{answer.url} sent {len(answer.body):,} bytes that are no whole Arrow stream: {error}"
+        raise ServiceUnavailable(msg, url=answer.url, status=answer.status) from error
+    bent = [f.name for f in rows.schema if _is_id(f.name) and not pa.types.is_int64(f.type)]
+    if bent:
+        kinds = ", ".join(f"{name} as {rows.schema.field(name).type}" for name in bent)
+        msg = f"{answer.url} sent ids that are not int64 ({kinds}); they may be bent, so nothing was taken"
+        raise BadResponse(msg, url=answer.url, status=answer.status)
+    return Fetched(_microseconds(rows.replace_schema_metadata(None)), warned_limit(answer.header("warning")))
+
+
+def _is_id(name: str) -> bool:
+    """Tell whether a column holds ids of annotations, supervoxels or roots."""
+    return name in {"id", "target_id", "valid_id", "superceded_id"} or bool(id_columns([name]))
+
+
+def _microseconds(rows: pa.Table) -> pa.Table:
+    """Return times in microseconds, which is all that the server's database holds."""
+    schema = pa.schema(
+        pa.field(f.name, pa.timestamp("us", f.type.tz)) if pa.types.is_timestamp(f.type) else f for f in rows.schema
+    )
+    return rows if schema.equals(rows.schema) else rows.cast(schema)
+
+
+@dataclass(frozen=True, slots=True)
+class CaveRows:
+    """Counts and fetches the rows of a table or view of one version.
+
+    Attributes:
+        transport: asks.
+        query_url: the address of its queries.
+        target_url: the address of queries on the table it refers to, or None.
+        table: what the server says of it.
+        key: the whole-number column that spans are of, or None for a view without one.
+        is_merged: False for a split version, whose NULL ids come as 1.
+    """
+
+    transport: Transport
+    query_url: str
+    target_url: str | None
+    table: RemoteTable
+    key: str | None
+    is_merged: bool
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.table.name
+
+    def count(self, span: Span) -> int:
+        """Return how many rows a span holds, as the server counts them.
+
+        Raises:
+            SourceError: as `Transport.json`.
+        """
+        rows = self._ask(self._filters(span), count=True).rows
+        if rows.num_rows != 1 or "count" not in rows.column_names:
+            msg = f"{self.query_url} counted {self.name} with {rows.num_rows} rows of {rows.column_names}"
+            raise BadResponse(msg, url=self.query_url)
+        return int(rows["count"][0].as_py())
+
+    def fetch(self, span: Span) -> Fetched:
+        """Return the rows of a span, NULL ids restored.
+
+        Raises:
+            BadResponse: when a row lies outside the span, or comes twice.
+            SourceError: as `Transport.json`.
+        """
+        fetched = self._ask(self._filters(span))
+        if fetched.limit is not None and fetched.rows.num_rows >= fetched.limit and not span.is_single:
+            return fetched
+        if self.key is not None and not span.nulls:
+            self._check_inside(fetched.rows, span)
+        rows = fetched.rows if self.is_merged else self._with_nulls(fetched.rows, span)
+        return Fetched(rows, fetched.limit)
+
+    def _filters(self, span: Span) -> dict[str, Any]:
+        """Return the filters of a request for a span."""
+        filters: dict[str, Any] = {}
+        if self.key is None:
+            return filters
+        if span.nulls:
+            return {"filter_equal_dict": {self.name: {self.key: None}}}
+        if span.low is not None:
+            filters["filter_greater_equal_dict"] = {self.name: {self.key: span.low}}
+        if span.high is not None:
+            filters["filter_less_dict"] = {self.name: {self.key: span.high}}
+        return filters
+
+    def _ask(self, body: dict[str, Any], *, count: bool = False) -> Fetched:
+        """Query, meeting the referred table first where a worker has not."""
+        try:
+            return self._post(self.query_url, body, count=count)
+        except ReferenceNotLoaded:
+            if self.target_url is None:
+                raise
+            return self._ask_after_target(body, count=count)
+
+    def _ask_after_target(self, body: dict[str, Any], *, count: bool) -> Fetched:
+        """Query again, each time after a query on the referred table: either may meet any worker."""
+        for _ in range(11):
+            self._post(str(self.target_url), {"limit": 1})
+            try:
+                return self._post(self.query_url, body, count=count)
+            except ReferenceNotLoaded:
+                continue
+        self._post(str(self.target_url), {"limit": 1})
+        return self._post(self.query_url, body, count=count)
+
+    def _post(self, url: str, body: dict[str, Any], *, count: bool = False) -> Fetched:
+        """Make one query."""
+        params = _QUERY | ({"count": "True"} if count else {})
+        text = json.dumps(body).encode()
+        return self.transport.ask("POST", url, decode=decode_arrow, params=params, body=text, headers=_HEADERS)
+
+    def _check_inside(self, rows: pa.Table, span: Span) -> None:
+        """Refuse rows outside the span: the server did not filter as it was asked."""
+        if self.key not in rows.column_names:
+            msg = f"{self.name} came without its column {self.key!r} (it has {', '.join(rows.column_names)})"
+            raise BadResponse(msg, url=self.query_url)
+        found = pc.min_max(rows[self.key]).as_py()
+        if found["min"] is not None and not (span.start <= found["min"] and found["max"] < span.end):
+            msg = f"{self.name}: asked for {self.key} in {span}, the server gave {found['min']} to {found['max']}"
+            raise BadResponse(msg, url=self.query_url)
+
+    # --- NULL ids of split versions -------------------------------------------------------------------
+
+    def _with_nulls(self, rows: pa.Table, span: Span) -> pa.Table:
+        """Return the rows with NULL where the server's 1 stands for 'not looked up'."""
+        for column in id_columns(rows.column_names):
+            suspects = pc.sum(pc.equal(rows[column], _NOT_LOOKED_UP)).as_py() or 0
+            if suspects:
+                rows = self._restore(rows, column, span)
+        return rows
+
+    def _restore(self, rows: pa.Table, column: str, span: Span) -> pa.Table:
+        """Ask which rows of the span are NULL in a column, and make them so."""
+        if self.key != "id":
+            msg = f"{self.name} has no id to tell its NULLs by"
+            raise NotServed(msg, url=self.query_url)
+        filters = self._filters(span)
+        filters["filter_equal_dict"] = {self.name: {column: None}}
+        found = self._ask(filters | {"select_columns": ["id", column]}).rows
+        empty = np.isin(rows["id"].to_numpy(), found["id"].to_numpy())
+        served_as_one = pc.equal(rows[column], _NOT_LOOKED_UP).combine_chunks().to_numpy(zero_copy_only=False)
+        if found.num_rows != empty.sum() or not served_as_one[empty].all():
+            msg = (
+                f"{self.name}: the server names {found.num_rows:,} rows of {span} whose {column} is NULL, but "
+                f"gave {int((empty & served_as_one).sum()):,} of them as {_NOT_LOOKED_UP}"
+            )
+            raise BadResponse(msg, url=self.query_url)
+        values = pc.if_else(pa.array(empty), pa.scalar(None, pa.int64()), rows[column].combine_chunks())
+        return rows.set_column(rows.column_names.index(column), rows.schema.field(column), values)

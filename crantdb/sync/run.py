@@ -1,0 +1,280 @@
+"""A sync, from the first question to the commit: the story; each step is told one call deeper."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crantdb.errors import ConfigError, CorruptWarehouse, NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
+from crantdb.sync.cave_table import stage, staging_key
+from crantdb.sync.progress import Silence
+from crantdb.sync.selection import Selection, Wish, select
+from crantdb.warehouse.catalog import register
+from crantdb.warehouse.commit import Change, commit
+from crantdb.warehouse.layout import free_bytes
+from crantdb.warehouse.lock import writing
+from crantdb.warehouse.snapshot import current, read_manifest
+from crantdb.warehouse.staging import StagingKey, clear, staged
+
+if TYPE_CHECKING:
+    from crantdb.config import Config
+    from crantdb.sources.cave import Cave
+    from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+    from crantdb.sync.progress import Progress
+    from crantdb.warehouse.commit import TableFacts
+    from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.snapshot import Snapshot, VersionState
+    from crantdb.warehouse.validate import ValidTable
+
+ROW_BYTES = 45
+"""Bytes of a synapse in our Parquet, the widest common table (measured on synthetic CRANTb rows)."""
+
+CLOCKS_APART_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did.
+
+    Attributes:
+        snapshot: the snapshot that is current now.
+        changed: whether this sync made it.
+        fetched: the tables it brought, with their rows.
+        skipped: tables that could not be read, with the reason.
+        seconds: how long it took.
+        requests: how many requests it made.
+        bytes_received: how many bytes came over the network.
+    """
+
+    snapshot: Snapshot
+    changed: bool
+    fetched: dict[str, int]
+    skipped: dict[str, str]
+    seconds: float
+    requests: int
+    bytes_received: int
+
+
+def sync(
+    cave: Cave, warehouse: Warehouse, config: Config, wish: Wish, progress: Progress | None = None
+) -> SyncReport:
+    """Bring a materialization version into the warehouse as a new snapshot.
+
+    Interrupted at any moment, it leaves the last snapshot as it was, and a staging from which the next
+    sync goes on.
+
+    Raises:
+        WarehouseBusy: when another process writes to the warehouse.
+        SourceError: when the server does not give everything.
+        ValidationError: when rows break a promise.
+        WarehouseError: when the store refuses.
+    """
+    progress = progress or Silence()
+    start = time.monotonic()
+    with writing(warehouse, "sync"):
+        parent = _parent(warehouse, config)
+        selection = choose(cave, warehouse, config, wish, parent)
+        _say_first(cave, warehouse, selection, progress)
+        tables, skipped = _stage_all(cave, warehouse, selection, progress)
+        snapshot, changed = parent, False
+        if tables or parent is None or selection.main != (parent.main.version == selection.version.number):
+            cave.check_version(selection.version)
+            snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped))
+            changed = True
+            clear(warehouse, [valid.staged.key for valid, _ in tables])
+            progress.say(f"committed snapshot {snapshot.number}")
+    assert snapshot is not None  # noqa: S101 - a sync without a parent always commits
+    if changed or not warehouse.database.exists():
+        register(warehouse.root)
+    return SyncReport(
+        snapshot,
+        changed,
+        {valid.staged.key.table: valid.staged.rows for valid, _ in tables},
+        skipped,
+        time.monotonic() - start,
+        cave.transport.meter.requests,
+        cave.transport.meter.bytes,
+    )
+
+
+def choose(
+    cave: Cave, warehouse: Warehouse, config: Config, wish: Wish, parent: Snapshot | None
+) -> Selection:
+    """Ask the server what there is, and decide what to fetch.
+
+    Raises:
+        VersionUnavailable, NotServed, TimeMismatch: when the wish cannot be met.
+        SourceError: when the server does not answer.
+    """
+    version = cave.choose_version(wish.version)
+    asked = wish if wish.tables is not None else Wish(wish.version, config.cave.tables, wish.drop)
+    return select(
+        version,
+        cave.tables(version),
+        wish=asked,
+        exclude=config.cave.exclude,
+        parent=parent,
+        have=_have(warehouse, version, config),
+    )
+
+
+def _parent(warehouse: Warehouse, config: Config) -> Snapshot | None:
+    """Return the current snapshot, which must be of the datastack that is configured."""
+    parent = current(warehouse)
+    if parent is not None and (parent.datastack, parent.server) != (config.datastack, config.server):
+        msg = (
+            f"{warehouse.root} mirrors {parent.datastack} of {parent.server}, but its crantdb.toml now says "
+            f"{config.datastack} of {config.server}. One warehouse mirrors one datastack: make another with crantdb init"
+        )
+        raise ConfigError(msg)
+    return parent
+
+
+def _have(warehouse: Warehouse, version: MaterializationVersion, config: Config) -> VersionState | None:
+    """Return what any snapshot of the warehouse holds of this very version, newest first."""
+    for number in reversed(warehouse.numbers()):
+        try:
+            snapshot = read_manifest(warehouse.manifest(number))
+        except CorruptWarehouse:
+            continue
+        state = snapshot.state_of(version.number)
+        same = (snapshot.datastack, snapshot.server) == (config.datastack, config.server)
+        if state is not None and same and state.as_of == version.as_of and _is_whole(warehouse, state):
+            return state
+    return None
+
+
+def _is_whole(warehouse: Warehouse, state: VersionState) -> bool:
+    """Tell whether every file of a state is still there."""
+    return all((warehouse.root / file.path).is_file() for table in state.tables.values() for file in table.files)
+
+
+def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress) -> None:
+    """Say what is to be done, and what the user should know before it is."""
+    version = selection.version
+    progress.say(
+        f"{cave.datastack} version {version.number}, as of {version.as_of:%Y-%m-%d %H:%M} UTC: "
+        f"{len(selection.fetch)} tables and views to fetch, {len(selection.carried)} here already"
+    )
+    clock = cave.server_clock()
+    apart = 0.0 if clock is None else abs((datetime.now(UTC) - clock).total_seconds())
+    if apart > CLOCKS_APART_S:
+        progress.say(
+            f"note: this machine's clock and the server's are {apart:,.0f} s apart; "
+            f"every moment in the data is the server's"
+        )
+    for other in left_over(warehouse, cave, selection):
+        progress.say(other)
+
+
+def left_over(warehouse: Warehouse, cave: Cave, selection: Selection) -> list[str]:
+    """Return a line for each version with staged tables that this sync will not finish."""
+    mine = {staging_key(cave, selection.version, table) for table, _ in selection.fetch}
+    others: dict[int, int] = {}
+    for key in staged(warehouse):
+        if key not in mine:
+            others[key.version] = others.get(key.version, 0) + 1
+    ready = {version.number for version in cave.versions() if version.is_available} if others else set()
+    return [
+        f"note: {count} table(s) of version {number} are staged from an earlier sync; "
+        + (f"finish them with --version {number}" if number in ready else "that version has expired")
+        + ", or drop them with --discard"
+        for number, count in sorted(others.items())
+    ]
+
+
+def _stage_all(
+    cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress
+) -> tuple[list[tuple[ValidTable, TableFacts]], dict[str, str]]:
+    """Stage every table; return the valid ones, and the others with the reason."""
+    tables: list[tuple[ValidTable, TableFacts]] = []
+    skipped: dict[str, str] = {}
+    expected = _count_all(cave, selection, skipped, progress)
+    _check_disk(warehouse, expected)
+    for table, must in selection.fetch:
+        if f"cave.{table.name}" in skipped:
+            continue
+        try:
+            tables.append(stage(cave, warehouse, selection.version, table, progress))
+        except (Unreadable, ReferenceNotLoaded) as error:
+            _skip(table, must, error, skipped, progress)
+    return tables, skipped
+
+
+def _count_all(
+    cave: Cave, selection: Selection, skipped: dict[str, str], progress: Progress
+) -> dict[str, int]:
+    """Ask for every table's rows; note those whose server says at once that they cannot be read."""
+    expected: dict[str, int] = {}
+    for table, must in selection.fetch:
+        try:
+            expected[table.name] = cave.expected_rows(selection.version, table)
+        except (Unreadable, ReferenceNotLoaded) as error:
+            _skip(table, must, error, skipped, progress)
+        except NotServed as error:
+            cave.check_version(selection.version)
+            if must:
+                raise
+            _skip(table, must, error, skipped, progress)
+    return expected
+
+
+def _skip(table: RemoteTable, must: bool, error: SourceError, skipped: dict[str, str], progress: Progress) -> None:
+    """Note a table that cannot be read, unless it was asked for by name."""
+    if must:
+        msg = f"{table.name} cannot be read: {error}. Ask its owner for access, or leave it out: --drop {table.name}"
+        raise Unreadable(msg, url=error.url, status=error.status) from error
+    skipped[f"cave.{table.name}"] = str(error)
+    progress.say(f"skipped {table.name}: {error}")
+
+
+def _check_disk(warehouse: Warehouse, expected: dict[str, int]) -> None:
+    """Refuse to begin what the disk cannot hold: the pieces and the files made of them."""
+    needed = 2 * ROW_BYTES * sum(expected.values())
+    free = free_bytes(warehouse.root)
+    if needed > free:
+        msg = (
+            f"{sum(expected.values()):,} rows need about {needed / 1e9:.1f} GB while they are staged; "
+            f"{warehouse.root} has {free / 1e9:.1f} GB free. Free some space, or fetch fewer tables with --table"
+        )
+        raise StorageError(msg)
+
+
+def _change(
+    cave: Cave,
+    selection: Selection,
+    parent: Snapshot | None,
+    tables: list[tuple[ValidTable, TableFacts]],
+    skipped: dict[str, str],
+) -> Change:
+    """Return the change that the commit is to make."""
+    graph = None
+    try:
+        graph = cave.chunkedgraph_info()
+    except SourceError:
+        # Known from an earlier snapshot, or absent: `id_layout` is then empty, and says so.
+        graph = None if parent is None or parent.chunkedgraph is None else dict(parent.chunkedgraph)
+    return Change(
+        parent=parent,
+        operation="sync",
+        datastack=cave.datastack,
+        server=cave.server,
+        info=cave.info,
+        chunkedgraph=graph,
+        version=selection.version.number,
+        as_of=selection.version.as_of,
+        tables=tables,
+        carried=selection.carried,
+        skipped=skipped,
+        main=selection.main,
+    )
+
+
+def discard(warehouse: Warehouse) -> list[StagingKey]:
+    """Forget everything that is staged; return what it was."""
+    with writing(warehouse, "discard"):
+        keys = staged(warehouse)
+        clear(warehouse, keys)
+    return keys
