@@ -72,7 +72,7 @@ def profiles() -> dict[str, Profile]:
     return {name: Profile(name, server) for name in ("kronauer_ant", "kronauer_ant_sandbox")}
 
 
-def config_text(datastack: str, server: str | None, *, parallel: int = CaveSettings.parallel) -> str:
+def config_text(datastack: str, server: str | None, *, parallel: int = 2) -> str:
     """Return the text of a new `crantdb.toml`.
 
     Raises:
@@ -138,7 +138,9 @@ def _checked(
         check = fields.get(name)
         if check is None:
             close = difflib.get_close_matches(name, fields, n=1)
-            mistakes.append(f"{prefix}{name} is unknown" + (f" (did you mean {prefix}{close[0]}?)" if close else ""))
+            mistakes.append(
+                f"{prefix}{name} is unknown" + (f" (did you mean {prefix}{close[0]}?)" if close else "")
+            )
             continue
         try:
             result[name] = check(value)
@@ -196,7 +198,7 @@ def _names(value: object) -> tuple[str, ...]:
     raise ValueError(msg)
 
 
-def _between(low: float, high: float, kind: type[int] | type[float]) -> Callable[[object], float]:
+def _between(low: float, high: float, kind: type[int | float]) -> Callable[[object], float]:
     """Return a check for a number within bounds."""
 
     def check(value: object) -> float:

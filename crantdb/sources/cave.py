@@ -6,7 +6,7 @@ Endpoints and their quirks: see docs/cave.md. Nothing is ever written to a serve
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -64,7 +64,7 @@ class CaveOptions:
     parallel: int = 2
     chunk_rows: int = 100_000
     timeout_s: float = 120.0
-    rule: RetryRule = RetryRule()
+    rule: RetryRule = field(default_factory=RetryRule)
 
 
 class Cave:
@@ -184,7 +184,9 @@ class Cave:
         if not views:
             return []
         schemas = self._json_or(self._engine(3, "version", version.number, "views", "schemas"), {})
-        return [RemoteTable(name, "view", meta, _kinds(schemas.get(name, {}))) for name, meta in views.items()]
+        return [
+            RemoteTable(name, "view", meta, _kinds(schemas.get(name, {}))) for name, meta in views.items()
+        ]
 
     def _json_or(self, url: str, empty: Any) -> Any:  # noqa: ANN401 - JSON is anything
         """Return the JSON behind an address; `empty` where the server says 404 or null for 'none'."""
@@ -231,7 +233,9 @@ class Cave:
         target = table.reference_table
         referred = None if target is None else self._query_url(version, RemoteTable(target, "table", {}, {}))
         key = key_of(table)
-        return CaveRows(self.transport, self._query_url(version, table), referred, table, key, version.is_merged)
+        return CaveRows(
+            self.transport, self._query_url(version, table), referred, table, key, version.is_merged
+        )
 
     def expected_rows(self, version: MaterializationVersion, table: RemoteTable) -> int:
         """Return how many rows a table has: by the version's metadata for a table, by a count for a view.
@@ -297,7 +301,9 @@ class Cave:
             raise
 
 
-def _spans(rows: CaveRows, expected: int, done: Collection[Span], chunk_rows: int) -> list[tuple[Span, int | None]]:
+def _spans(
+    rows: CaveRows, expected: int, done: Collection[Span], chunk_rows: int
+) -> list[tuple[Span, int | None]]:
     """Return the spans still to fetch, with their rows where known."""
     if rows.key is None:
         if expected > chunk_rows:

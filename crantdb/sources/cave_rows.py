@@ -59,7 +59,8 @@ def _is_id(name: str) -> bool:
 def _microseconds(rows: pa.Table) -> pa.Table:
     """Return times in microseconds, which is all that the server's database holds."""
     schema = pa.schema(
-        pa.field(f.name, pa.timestamp("us", f.type.tz)) if pa.types.is_timestamp(f.type) else f for f in rows.schema
+        pa.field(f.name, pa.timestamp("us", f.type.tz)) if pa.types.is_timestamp(f.type) else f
+        for f in rows.schema
     )
     return rows if schema.equals(rows.schema) else rows.cast(schema)
 
@@ -153,7 +154,9 @@ class CaveRows:
         """Make one query."""
         params = _QUERY | ({"count": "True"} if count else {})
         text = json.dumps(body).encode()
-        return self.transport.ask("POST", url, decode=decode_arrow, params=params, body=text, headers=_HEADERS)
+        return self.transport.ask(
+            "POST", url, decode=decode_arrow, params=params, body=text, headers=_HEADERS
+        )
 
     def _check_inside(self, rows: pa.Table, span: Span) -> None:
         """Refuse rows outside the span: the server did not filter as it was asked."""

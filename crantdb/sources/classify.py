@@ -82,21 +82,25 @@ def error_of(answer: Answer) -> SourceError | None:
 
 def _web_page(answer: Answer) -> SourceError:
     """A page where data should be: a proxy's maintenance notice, or a login form."""
-    msg = f"{answer.url} answered with a web page instead of data: {_text(answer)}"
-    return ServiceUnavailable(msg, url=answer.url, status=answer.status)
+    return _make(
+        ServiceUnavailable, answer, f"{answer.url} answered with a web page instead of data: {_text(answer)}"
+    )
 
 
 def _redirect(answer: Answer) -> SourceError:
     """A redirect: to the login page when there is no token, else to another address."""
     target = answer.header("location")
     if "authorize" in target:
-        msg = f"{answer.url} asks for a token and was sent none. {HOW_TO_GET_A_TOKEN}"
-        return AuthError(msg, url=answer.url, status=answer.status)
-    msg = f"{answer.url} redirects to {target.split('?')[0]}. Write that address as `server` in crantdb.toml"
-    return BadResponse(msg, url=answer.url, status=answer.status)
+        return _make(AuthError, answer, f"{answer.url} asks for a token and was sent none. {HOW_TO_GET_ONE}")
+    address = target.split("?")[0]
+    return _make(
+        BadResponse,
+        answer,
+        f"{answer.url} redirects to {address}. Write that address as `server` in crantdb.toml",
+    )
 
 
-HOW_TO_GET_A_TOKEN = (
+HOW_TO_GET_ONE = (
     "Get one from your CAVE administrator's page (…/auth/api/v1/create_token), then put it into the environment "
     'as CAVE_TOKEN or into ~/.cloudvolume/secrets/cave-secret.json as {"token": "…"}'
 )
@@ -106,57 +110,63 @@ def _client_error(answer: Answer) -> SourceError:
     """An error with its true status, as the auth layer and the chunkedgraph give it."""
     content = answer.json()
     kind = content.get("error") if isinstance(content, dict) else None
-    known = {"url": answer.url, "status": answer.status}
     if kind == "missing_tos":
-        data = content.get("data", {})
-        msg = (
-            f"the terms of service {data.get('tos_name', '')!r} are not accepted yet. "
-            f"Read and accept them in a browser: {data.get('tos_form_url', answer.url)}"
-        )
-        return TermsNotAccepted(msg, **known)
+        return _terms(answer, content.get("data", {}))
     if kind == "missing_permission":
-        msg = f"{content.get('message', 'missing permission')}. Ask the owner of the datastack to grant it to you"
-        return AuthError(msg, **known)
+        said = content.get("message", "missing permission")
+        return _make(AuthError, answer, f"{said}. Ask the owner of the datastack to grant it to you")
     if answer.status == 401 or kind in {"bad_auth_header", "invalid_token", "no_token"}:
-        msg = f"{answer.url} refuses the token ({_text(answer)}). {HOW_TO_GET_A_TOKEN}"
-        return AuthError(msg, **known)
-    if answer.status == 403:
-        return AuthError(f"{answer.url} forbids this: {_text(answer)}", **known)
-    if answer.status == 404:
-        return NotServed(f"{answer.url} is not there: {_text(answer)}", **known)
+        return _make(AuthError, answer, f"{answer.url} refuses the token ({_text(answer)}). {HOW_TO_GET_ONE}")
     if answer.status == 429:
         msg = f"{answer.url} asks for fewer requests: {_text(answer)}"
-        return RateLimited(msg, retry_after_s=_seconds(answer.header("retry-after")), **known)
-    if answer.status == 408:
-        return ServiceUnavailable(f"{answer.url} timed out: {_text(answer)}", **known)
-    return BadResponse(f"{answer.url} answered {answer.status}: {_text(answer)}", **known)
+        wait = _seconds(answer.header("retry-after"))
+        return RateLimited(msg, url=answer.url, status=answer.status, retry_after_s=wait)
+    kinds = {
+        403: (AuthError, "forbids this"),
+        404: (NotServed, "is not there"),
+        408: (ServiceUnavailable, "timed out"),
+    }
+    error, said = kinds.get(answer.status, (BadResponse, f"answered {answer.status}"))
+    return _make(error, answer, f"{answer.url} {said}: {_text(answer)}")
+
+
+def _terms(answer: Answer, data: Mapping[str, str]) -> SourceError:
+    """Terms of service that only a person can accept, in a browser of theirs."""
+    msg = (
+        f"the terms of service {data.get('tos_name', '')!r} are not accepted yet. "
+        f"Read and accept them in a browser: {data.get('tos_form_url', answer.url)}"
+    )
+    return _make(TermsNotAccepted, answer, msg)
 
 
 def _server_error(answer: Answer) -> SourceError:
     """A 5xx: a gateway's, a crash, or any failure at all of the materialization engine."""
-    known = {"url": answer.url, "status": answer.status}
     content = answer.json()
     if answer.status != 500 or not isinstance(content, dict):
-        return ServiceUnavailable(f"{answer.url} answered {answer.status}: {_text(answer)}", **known)
+        return _make(ServiceUnavailable, answer, f"{answer.url} answered {answer.status}: {_text(answer)}")
     if "message" not in content:
-        return BadResponse(f"{answer.url} does not understand the request: {_text(answer)}", **known)
+        return _make(BadResponse, answer, f"{answer.url} does not understand the request: {_text(answer)}")
     message = str(content["message"])
-    said = f"{answer.url} says: {_short(message)}"
-    if message.startswith("429 "):
-        return RateLimited(said, **known)
     if message.startswith("401 "):
-        return Unreadable(_short(message), **known)
-    if message.startswith("403 "):
-        return AuthError(said, **known)
-    if match := _FOREIGN_KEY.search(message):
-        return ReferenceNotLoaded(f"{said} (a worker has not met {match[1]} yet)", **known)
-    if _DATABASE_GONE.search(message):
-        return VersionUnavailable(f"{said}. The version's database is gone: it expired", **known)
-    if _NOT_THERE.search(message):
-        return NotServed(said, **known)
-    if _DATABASE_HICCUP.search(message):
-        return ServiceUnavailable(said, **known)
-    return BadResponse(said, **known)
+        return _make(Unreadable, answer, _short(message))
+    kind = next((kind for pattern, kind in _MEANINGS if pattern.search(message)), BadResponse)
+    hint = " (its database is gone: the version expired)" if kind is VersionUnavailable else ""
+    return _make(kind, answer, f"{answer.url} says: {_short(message)}{hint}")
+
+
+_MEANINGS: tuple[tuple[re.Pattern[str], type[SourceError]], ...] = (
+    (re.compile(r"^429 "), RateLimited),
+    (re.compile(r"^403 "), AuthError),
+    (_FOREIGN_KEY, ReferenceNotLoaded),
+    (_DATABASE_GONE, VersionUnavailable),
+    (_NOT_THERE, NotServed),
+    (_DATABASE_HICCUP, ServiceUnavailable),
+)
+
+
+def _make(kind: type[SourceError], answer: Answer, message: str) -> SourceError:
+    """Return an error of a kind with where it came from."""
+    return kind(message, url=answer.url, status=answer.status)
 
 
 def _seconds(text: str) -> float | None:

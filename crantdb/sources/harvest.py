@@ -35,7 +35,9 @@ class Fetched:
 class RowSource(Protocol):
     """Something that counts and gives the rows of a span."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The table's name."""
 
     def count(self, span: Span) -> int:
         """Return how many rows a span holds."""
@@ -178,7 +180,7 @@ class Harvest:
     def _cut(self, task: _Task) -> list[_Task]:
         """Cut a span in two; one count tells the rows of both."""
         rows = task.rows or 0
-        at = cut_point(task.span, rows, stride=task.stride)
+        at = cut_point(task.span, rows, chunk_rows=self._chunk_rows, stride=task.stride)
         below, above = task.span.cut(at)
         count = self._source.count(below)
         if not 0 <= count <= rows:

@@ -62,26 +62,30 @@ class Span:
         return Span(self.low, at), Span(at, self.high)
 
 
-def cut_point(span: Span, rows: int, *, stride: int = 0) -> int:
+def cut_point(span: Span, rows: int, *, chunk_rows: int, stride: int = 0) -> int:
     """Return where to cut a span that holds more rows than one request may bring.
 
     Keys are dense in most tables and start near 1, so an open span is first cut at zero, then a little
-    above where its rows would end if they were dense, then ever farther (`stride`); a span about as wide
-    as it is full is cut in the middle.
+    above where its rows would end if they were dense, then ever farther (`stride`). A closed span is cut
+    so that each part holds about a whole number of requests.
 
     Args:
         span: with room for a cut.
         rows: how many rows it holds.
+        chunk_rows: rows one request may bring.
         stride: how far above its start the last cut, which left nothing below it, was; 0 when none was.
     """
     if span.start < 0 < span.end:
         return 0
     width = span.end - span.start
-    reach = max(2 * rows, 2 * stride)
-    middle = span.start + width // 2
     if span.high is None or stride:
-        return min(span.start + reach, middle)
-    return middle
+        return span.start + min(max(2 * rows, 2 * stride), width // 2)
+    requests = max(2, -(-rows // max(1, int(_EVEN * chunk_rows))))
+    return span.start + max(1, width * (requests // 2) // requests)
+
+
+_EVEN = 0.9
+"""Spans are planned a little under what one request may bring, for keys that are not quite evenly spread."""
 
 
 def gaps(done: Iterable[Span]) -> list[Span]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crantdb.errors import IncompleteError
-from crantdb.schema import declared_tables
+from crantdb.schema import declared_columns
 from crantdb.sources.cave import key_of
 from crantdb.sources.materialization import id_columns
 from crantdb.sources.ranges import Span
@@ -117,9 +117,13 @@ def exceptions_of(staged: StagedTable) -> dict[str, str]:
 
 def drift_of(columns: tuple[Column, ...]) -> tuple[str, ...]:
     """Say how the datastack's synapse table differs from the declared one."""
-    declared = {c.name: c.type for c in declared_tables()["synapse_source"].columns if not c.name.startswith("voxel_")}
+    declared = {c.name: c.type for c in declared_columns("synapse_source") if not c.name.startswith("voxel_")}
     found = {column.name: column.type for column in columns}
     absent = [f"{name} is absent" for name in declared if name not in found]
-    retyped = [f"{n} is {found[n]}, not {kind}" for n, kind in declared.items() if n in found and found[n] != kind]
-    further = [f"{name} {kind} is new" for name, kind in found.items() if name not in declared and name != "valid"]
+    retyped = [
+        f"{n} is {found[n]}, not {kind}" for n, kind in declared.items() if n in found and found[n] != kind
+    ]
+    further = [
+        f"{name} {kind} is new" for name, kind in found.items() if name not in declared and name != "valid"
+    ]
     return (*absent, *retyped, *further)

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crantdb.errors import ConfigError, CorruptWarehouse, NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
+from crantdb.errors import (
+    ConfigError,
+    CorruptWarehouse,
+    NotServed,
+    ReferenceNotLoaded,
+    SourceError,
+    StorageError,
+    Unreadable,
+)
 from crantdb.sync.cave_table import stage, staging_key
 from crantdb.sync.progress import Silence
 from crantdb.sync.selection import Selection, Wish, select
@@ -148,7 +156,9 @@ def _have(warehouse: Warehouse, version: MaterializationVersion, config: Config)
 
 def _is_whole(warehouse: Warehouse, state: VersionState) -> bool:
     """Tell whether every file of a state is still there."""
-    return all((warehouse.root / file.path).is_file() for table in state.tables.values() for file in table.files)
+    return all(
+        (warehouse.root / file.path).is_file() for table in state.tables.values() for file in table.files
+    )
 
 
 def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress) -> None:
@@ -221,7 +231,9 @@ def _count_all(
     return expected
 
 
-def _skip(table: RemoteTable, must: bool, error: SourceError, skipped: dict[str, str], progress: Progress) -> None:
+def _skip(
+    table: RemoteTable, must: bool, error: SourceError, skipped: dict[str, str], progress: Progress
+) -> None:
     """Note a table that cannot be read, unless it was asked for by name."""
     if must:
         msg = f"{table.name} cannot be read: {error}. Ask its owner for access, or leave it out: --drop {table.name}"

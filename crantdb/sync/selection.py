@@ -84,9 +84,7 @@ def select(
     return Selection(version, main, tuple((listed[name], name in must) for name in names), carried)
 
 
-def _check_named(
-    named: Collection[str], listed: Collection[str], version: MaterializationVersion
-) -> None:
+def _check_named(named: Collection[str], listed: Collection[str], version: MaterializationVersion) -> None:
     """Refuse a name that the version does not list."""
     for name in named:
         if name not in listed:

@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from crantdb.errors import CorruptWarehouse, NoSuchTable, WarehouseBusy, WarehouseTooNew
-from crantdb.schema import declared_tables
+from crantdb.schema import DeclaredColumn, declarations, declared_columns
 from crantdb.warehouse.durable import neighbour, storage_errors, sync_folder, write_bytes
 from crantdb.warehouse.layout import Warehouse, open_warehouse
 from crantdb.warehouse.qualify import qualified, sql_objects, statements
@@ -35,10 +35,9 @@ from crantdb.warehouse.relations import (
 from crantdb.warehouse.snapshot import Snapshot, VersionState, read_manifest, read_snapshot, state_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from crantdb.schema import DeclaredTable
 
 STORAGE_VERSION = "v1.2.0"
 """The storage format of `crantdb.duckdb`: any DuckDB since 1.2 opens it."""
@@ -71,8 +70,7 @@ def connect(
     found = read_snapshot(place, snapshot)
     con = duckdb.connect(":memory:")
     try:
-        for statement in catalog_statements(place, found, version=version, versions=versions):
-            con.execute(statement)
+        con.execute(";\n".join(catalog_statements(place, found, version=version, versions=versions)))
     except duckdb.IOException as error:
         con.close()
         raise _lost_file(place, found, error) from error
@@ -96,7 +94,7 @@ def catalog_statements(
     place: Warehouse, snapshot: Snapshot, *, version: int | None = None, versions: Sequence[int] = ()
 ) -> list[str]:
     """Return the statements that make a snapshot queryable in an empty database, in order."""
-    declared = declared_tables()
+    declared = declared_columns("synapse_source")
     result = _version_statements(place, snapshot, version, declared, schema="main")
     for other in versions:
         result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
@@ -108,20 +106,21 @@ def _version_statements(
     place: Warehouse,
     snapshot: Snapshot,
     version: int | None,
-    declared: Mapping[str, DeclaredTable],
+    declared: Sequence[DeclaredColumn],
     *,
     schema: str,
 ) -> list[str]:
     """Return the statements for one version: mirrors, tables, functions, views, macros."""
     state = state_for(place, snapshot, version)
     suffix = "" if schema == "main" else f"_{schema}"
-    source = synapse_source_statement(snapshot, state, declared["synapse_source"], suffix=suffix, schema=schema)
+    source = synapse_source_statement(snapshot, state, declared, suffix=suffix, schema=schema)
     result = mirror_statements(place, state, suffix=suffix, alias_schema=schema)
     result += [] if source is None else [source]
     made = {"synapse_source"} if source is not None else set()
-    for name, table in declared.items():
+    texts = declarations()
+    for name, text in texts.items():
         if name not in made:
-            result += [_in_schema(text, name, schema) for text in statements(table.text)]
+            result += [_in_schema(statement, name, schema) for statement in statements(text)]
     rows = {
         "snapshot": [snapshot_row(place, snapshot, state)],
         "snapshots": _snapshots(place, snapshot),
@@ -131,7 +130,7 @@ def _version_statements(
     for name, content in rows.items():
         result += insert(f"{ident(schema)}.{name}", content)
     objects = sql_objects()
-    relations = set(declared) | {item.name for item in objects if item.room != "functions"}
+    relations = set(texts) | {item.name for item in objects if item.room != "functions"}
     macros = {item.name for item in objects if item.room != "views"}
     for item in objects:
         result += statements(qualified(item, schema, relations, macros))
@@ -205,7 +204,11 @@ def no_such_table(table: str, known: Sequence[str]) -> NoSuchTable:
         msg = f"{table} is a view, not a table with files of its own: query it with crantdb.connect()"
         return NoSuchTable(msg)
     near = difflib.get_close_matches(table, known, n=3, cutoff=0.5) or sorted(known)[:8]
-    msg = f"the snapshot has no table {table!r}. It has, e.g., {', '.join(near)}" if near else "the snapshot is empty"
+    msg = (
+        f"the snapshot has no table {table!r}. It has, e.g., {', '.join(near)}"
+        if near
+        else "the snapshot is empty"
+    )
     return NoSuchTable(msg)
 
 
@@ -246,10 +249,11 @@ def _write_database(place: Warehouse, text: Sequence[str]) -> None:
         try:
             con = duckdb.connect(":memory:")
             try:
-                con.execute(f"ATTACH {literal(str(fresh))} AS built (STORAGE_VERSION {literal(STORAGE_VERSION)})")
+                con.execute(
+                    f"ATTACH {literal(str(fresh))} AS built (STORAGE_VERSION {literal(STORAGE_VERSION)})"
+                )
                 con.execute("USE built")
-                for statement in text:
-                    con.execute(statement)
+                con.execute(";\n".join(text))
                 con.execute("USE memory")
                 con.execute("DETACH built")
             finally:

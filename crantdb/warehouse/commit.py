@@ -11,7 +11,6 @@ import os
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crantdb.errors import CommitConflict, CorruptWarehouse, TimeMismatch
@@ -30,6 +29,7 @@ from crantdb.warehouse.snapshot import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.staging import StagedFile
@@ -116,7 +116,11 @@ def rollback(warehouse: Warehouse, number: int) -> Snapshot:
     check_files(warehouse, target)
     last = warehouse.numbers()[-1]
     again = replace(
-        target, parent=last, operation=f"rollback to {number}", committed_at=datetime.now(UTC), tool=tool_version()
+        target,
+        parent=last,
+        operation=f"rollback to {number}",
+        committed_at=datetime.now(UTC),
+        tool=tool_version(),
     )
     return _write(warehouse, renumbered(again, last + 1))
 
@@ -193,7 +197,13 @@ def _publish(warehouse: Warehouse, valid: ValidTable, facts: TableFacts) -> Tabl
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         files = tuple(_place(warehouse, folder, file) for file in valid.staged.files)
-        for made in (folder, folder.parent, folder.parent.parent, folder.parent.parent.parent, warehouse.root):
+        for made in (
+            folder,
+            folder.parent,
+            folder.parent.parent,
+            folder.parent.parent.parent,
+            warehouse.root,
+        ):
             sync_folder(made)
     described = "\n".join(f"{column.name} {column.type}" for column in valid.columns)
     return TableState(
@@ -224,4 +234,6 @@ def _place(warehouse: Warehouse, folder: Path, file: StagedFile) -> DataFile:
     if not target.exists():
         file.path.chmod(_READ_ONLY)
         os.link(file.path, target)
-    return DataFile(relative(warehouse, target), file.rows, file.bytes, file.sha256, file.key_min, file.key_max)
+    return DataFile(
+        relative(warehouse, target), file.rows, file.bytes, file.sha256, file.key_min, file.key_max
+    )

@@ -61,7 +61,11 @@ def writing(warehouse: Warehouse, purpose: str) -> Iterator[Holder]:
         StorageError: when the disk refuses.
     """
     me = Holder(
-        socket.gethostname(), os.getpid(), purpose, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC", os.urandom(8).hex()
+        socket.gethostname(),
+        os.getpid(),
+        purpose,
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        os.urandom(8).hex(),
     )
     _take(warehouse, me)
     stop = threading.Event()

@@ -15,7 +15,8 @@ from sqlglot.tokens import Token, Tokenizer, TokenType
 from crantdb.assets import sql_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 ROOMS = ("functions", "views", "macros")
 _BEFORE_RELATION = {TokenType.FROM, TokenType.JOIN}
@@ -46,7 +47,7 @@ def sql_objects() -> list[SqlObject]:
     return [objects[name] for name in TopologicalSorter(needs).static_order()]
 
 
-def qualified(item: SqlObject, schema: str, relations: Set[str], macros: Set[str]) -> str:
+def qualified(item: SqlObject, schema: str, relations: AbstractSet[str], macros: AbstractSet[str]) -> str:
     """Return an object's statements with each of our names in the given schema.
 
     Args:

@@ -12,13 +12,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from crantdb.schema import DeclaredTable
+    from crantdb.schema import DeclaredColumn
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.snapshot import Snapshot, TableState, VersionState
 
 CANONICAL = frozenset(
-    "annotations edges edges_by_post id_layout l2_edges l2_members l2_nodes neurons root_history root_ids "
-    "snapshot snapshots synapse_ids synapse_source synapses synapses_by_post tables annotation_changes".split()
+    {
+        "annotation_changes",
+        "annotations",
+        "edges",
+        "edges_by_post",
+        "id_layout",
+        "l2_edges",
+        "l2_members",
+        "l2_nodes",
+        "neurons",
+        "root_history",
+        "root_ids",
+        "snapshot",
+        "snapshots",
+        "synapse_ids",
+        "synapse_source",
+        "synapses",
+        "synapses_by_post",
+        "tables",
+    }
 )
 """Names that mean one thing in every lab; a mirrored table of such a name keeps to its own schema."""
 
@@ -41,7 +59,11 @@ def literal(value: object) -> str:
     if isinstance(value, datetime):
         return f"TIMESTAMP '{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'"
     if isinstance(value, dict):
-        return f"MAP {{{', '.join(f'{literal(k)}: {literal(v)}' for k, v in value.items())}}}" if value else "MAP {}"
+        return (
+            f"MAP {{{', '.join(f'{literal(k)}: {literal(v)}' for k, v in value.items())}}}"
+            if value
+            else "MAP {}"
+        )
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(literal, value))}]"
     return "'" + str(value).replace("'", "''") + "'"
@@ -114,7 +136,7 @@ def mirror_statements(
 
 
 def synapse_source_statement(
-    snapshot: Snapshot, state: VersionState, declared: DeclaredTable, *, suffix: str, schema: str
+    snapshot: Snapshot, state: VersionState, declared: Sequence[DeclaredColumn], *, suffix: str, schema: str
 ) -> str | None:
     """Return the statement that makes `synapse_source` of the datastack's synapse table; None when it is not mirrored.
 
@@ -128,9 +150,9 @@ def synapse_source_statement(
     has = {column.name for column in table.columns}
     wanted = [
         f"CAST({ident(c.name) if c.name in has else extra.get(c.name, 'NULL')} AS {c.type}) AS {ident(c.name)}"
-        for c in declared.columns
+        for c in declared
     ]
-    known = {column.name for column in declared.columns}
+    known = {column.name for column in declared}
     own = [ident(column.name) for column in table.columns if column.name not in known]
     name = relation_names(state.tables.values())[table.key]
     source = f"{ident(table.schema + suffix)}.{ident(name)}"
@@ -186,7 +208,9 @@ def snapshots_row(snapshot: Snapshot, current: int) -> list[Any]:
 def tables_rows(state: VersionState, suffix: str = "") -> list[list[Any]]:
     """Return the rows of `tables`: what is mirrored, then what was skipped."""
     names = relation_names(state.tables.values())
-    mirrored = [_table_row(table, f"{table.schema}{suffix}.{names[key]}") for key, table in state.tables.items()]
+    mirrored = [
+        _table_row(table, f"{table.schema}{suffix}.{names[key]}") for key, table in state.tables.items()
+    ]
     skipped = [_skipped_row(key, reason, state) for key, reason in state.skipped.items()]
     return mirrored + skipped
 

@@ -331,7 +331,9 @@ def state_for(warehouse: Warehouse, snapshot: Snapshot, version: int | None) -> 
     state = read_snapshot(warehouse, number).state_of(version)
     if state is None:
         path = warehouse.manifest(number)
-        raise _damaged(path, f"snapshot {snapshot.number} says it stands for version {version}, but it does not")
+        raise _damaged(
+            path, f"snapshot {snapshot.number} says it stands for version {version}, but it does not"
+        )
     return state
 
 

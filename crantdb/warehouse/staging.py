@@ -19,7 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crantdb.errors import StagingMismatch, ValidationError
-from crantdb.warehouse.durable import HashingFile, new_file, storage_errors, sync_file, sync_folder, write_bytes
+from crantdb.warehouse.durable import (
+    HashingFile,
+    new_file,
+    storage_errors,
+    sync_file,
+    sync_folder,
+    write_bytes,
+)
 from crantdb.warehouse.layout import folder_name
 from crantdb.warehouse.parquet import FILE_ROWS, TableWriter, bounds, in_row_groups, write_one
 
@@ -277,7 +284,9 @@ def _check_order(key: StagingKey, column: pa.ChunkedArray, last: int | None) -> 
     steps = np.diff(joined)
     wrong = np.flatnonzero(steps <= 0 if key.unique else steps < 0)
     if wrong.size:
-        promise = f"{key.sort_key} is unique" if key.unique else f"{key.sort_key} does not overlap between pieces"
+        promise = (
+            f"{key.sort_key} is unique" if key.unique else f"{key.sort_key} does not overlap between pieces"
+        )
         raise ValidationError(key.table, promise, int(wrong.size), [int(joined[i]) for i in wrong[:5]])
     return int(values[-1])
 
@@ -286,7 +295,9 @@ def _difference(one: pa.Schema, other: pa.Schema) -> str:
     """Say in a few words how two schemas differ."""
     first, second = ({field.name: str(field.type) for field in schema} for schema in (one, other))
     names = [name for name in first | second if first.get(name) != second.get(name)]
-    return "; ".join(f"{name}: {first.get(name, 'absent')} then {second.get(name, 'absent')}" for name in names[:5])
+    return "; ".join(
+        f"{name}: {first.get(name, 'absent')} then {second.get(name, 'absent')}" for name in names[:5]
+    )
 
 
 def open_staging(warehouse: Warehouse, key: StagingKey) -> Staging:

@@ -90,7 +90,9 @@ def _deep_fault(path: Path, file: DataFile, table: TableState) -> str | None:
     if rows != file.rows:
         return f"holds {rows:,} rows, its manifest says {file.rows:,}"
     if table.sort_key is not None and (low, high) != (file.key_min, file.key_max):
-        return f"holds {table.sort_key} from {low} to {high}, its manifest says {file.key_min} to {file.key_max}"
+        return (
+            f"holds {table.sort_key} from {low} to {high}, its manifest says {file.key_min} to {file.key_max}"
+        )
     return None
 
 
