@@ -11,6 +11,7 @@ from crantdb.sandbox.given import (
 )
 from crantdb.sandbox.requestlog import RequestLog
 from crantdb.sandbox.server import Sandbox
+from crantdb.sandbox.world import Truth, generate_world
 
 __all__ = [
     "Datastack",
@@ -20,7 +21,9 @@ __all__ = [
     "GivenView",
     "RequestLog",
     "Sandbox",
+    "Truth",
     "Version",
     "datastack_from_tables",
+    "generate_world",
     "tables_from_folder",
 ]

@@ -102,24 +102,30 @@ class Response:
         return replace(self, body=gzip.compress(self.body, 1, mtime=0), headers=(*self.headers, *added))
 
 
-class ServerError(Exception):
-    """Raised in a view to answer what the real materialization engine answers when it fails.
+class Answered(Exception):
+    """Raised in an endpoint to leave with an answer.
 
     Attributes:
         response: the answer.
     """
 
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+class ServerError(Answered):
+    """The answer of the materialization engine when anything in it fails or aborts: a 500 with the message."""
+
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.response = wrapped_500(message)
+        super().__init__(wrapped_500(message))
 
 
-class SchemaError(ServerError):
-    """A body that marshmallow refuses: a 500 that names the fields."""
+class SchemaError(Answered):
+    """The answer to a body that marshmallow refuses: a 500 that names the fields."""
 
     def __init__(self, errors: Mapping[str, list[str]]) -> None:
-        super().__init__(str(errors))
-        self.response = json_response({"schema_errors": dict(errors)}, status=500)
+        super().__init__(json_response({"schema_errors": dict(errors)}, status=500))
 
 
 def json_response(value: object, *, status: int = 200, indent: int | None = None) -> Response:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
-from crantdb.sandbox import columns, encoding, statement
+from crantdb.sandbox import encoding, statement
+from crantdb.sandbox.columns import served
 from crantdb.sandbox.exchange import Response, ServerError
 from crantdb.sandbox.materialize import find_datastack, find_table, find_version, find_view
-from crantdb.sandbox.query import Query, read_query
+from crantdb.sandbox.query import read_query
 from crantdb.sandbox.statement import Shape, Source
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
     from crantdb.sandbox.exchange import Request
     from crantdb.sandbox.given import Datastack, GivenTable, GivenView, Version
+    from crantdb.sandbox.query import Query
     from crantdb.sandbox.site import Site
 
 _OLD_CLIENT = (
@@ -25,6 +29,32 @@ _OLD_CLIENT = (
     "with: pip install --upgrade caveclient. To suppress this warning, pass arrow_format=True in your query "
     "parameters."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a query endpoint found out before the rows are fetched.
+
+    Attributes:
+        query: the body.
+        sources: the tables or the view whose columns are served.
+        notices: those whose owners' notices go into the Warning headers.
+        extra: tables that only filters name.
+        doubles: whether floats are served as float64 (views).
+    """
+
+    query: Query
+    sources: Sequence[Source]
+    notices: Sequence[GivenTable | GivenView]
+    extra: Sequence[Source] = ()
+    doubles: bool = False
+
+    @property
+    def resolution(self) -> tuple[float, float, float]:
+        """The voxel in which points are served: the one asked for, else that of the last table."""
+        asked = self.query.tables
+        last = next((s for s in self.sources if asked and s.name == asked[-1][0]), self.sources[0])
+        return self.query.resolution or last.resolution
 
 
 class Frozen:
@@ -43,9 +73,7 @@ class Frozen:
         self._meet(found, version, [given], needs=given.reference_table)
         named = {wanted.table for wanted in query.filters} - {table}
         extra = [self._source(version, find_table(found, version, name)) for name in sorted(named)]
-        return self._answer(
-            request, [self._source(version, given)], extra=extra, query=query, notices=[given]
-        )
+        return self._answer(request, _Asked(query, [self._source(version, given)], [given], extra))
 
     def join(self, request: Request, stack: str, number: int) -> Response:
         """POST …/version/<number>/query: two tables, inner join."""
@@ -55,12 +83,10 @@ class Frozen:
         given = [find_table(found, version, name) for name, _ in query.tables]
         _permit(given)
         self._meet(found, version, given, needs=None)
-        # The server walks a Python set of table names: the order has nothing to do with the question.
-        walked = sorted(
-            given, key=lambda table: hash((self._site.options.seed, len(table.name), table.name[::-1]))
-        )
-        sources = [self._source(version, table) for table in walked]
-        return self._answer(request, sources, extra=[], query=query, notices=given)
+        # The server walks a Python set of table names: their order has nothing to do with what was asked.
+        seed = self._site.options.seed
+        walked = sorted(given, key=lambda table: zlib.crc32(f"{seed} {table.name}".encode()))
+        return self._answer(request, _Asked(query, [self._source(version, table) for table in walked], given))
 
     def view(self, request: Request, stack: str, number: int, view: str) -> Response:
         """POST …/views/<view>/query: one view."""
@@ -68,12 +94,13 @@ class Frozen:
         given = find_view(version, view)
         query = read_query(request, view)
         relation, model = self._site.store.relation(given.rows)
-        source = Source(given.name, relation, model, given.voxel_resolution)
-        return self._answer(request, [source], extra=[], query=query, notices=[given], doubles=True)
+        source = Source(given.name, relation, served(model, is_merged=True), given.voxel_resolution)
+        return self._answer(request, _Asked(query, [source], [given], doubles=True))
 
     def _meet(
         self, stack: Datastack, version: Version, given: Sequence[GivenTable], *, needs: str | None
     ) -> None:
+        """Let a worker process meet tables; a fresh one cannot map a reference table without its target."""
         names = [table.name for table in given]
         known = self._site.workers.meets(stack.name, version.number, names, needs=needs)
         if self._site.options.foreign_key_500 and not known:
@@ -85,64 +112,78 @@ class Frozen:
 
     def _source(self, version: Version, given: GivenTable) -> Source:
         if version.status == "EXPIRED":
-            msg = (
-                f"Execution failed on sql 'SELECT {given.name}.id': relation \"{given.name}\" does not exist"
-            )
+            why = f'relation "{given.name}" does not exist\nLINE 2: FROM {given.name} \n             ^\n'
+            msg = f"Execution failed on sql 'SELECT {given.name}.id \nFROM {given.name}': {why}"
             raise ServerError(msg)
         relation, model = self._site.store.relation(given.rows)
-        shown = columns.served(model, is_merged=version.is_merged)
-        return Source(given.name, relation, shown, given.voxel_resolution, is_split=not version.is_merged)
+        columns = served(model, is_merged=version.is_merged)
+        return Source(given.name, relation, columns, given.voxel_resolution, is_split=not version.is_merged)
 
-    def _answer(
-        self,
-        request: Request,
-        sources: Sequence[Source],
-        *,
-        extra: Sequence[Source],
-        query: Query,
-        notices: Sequence[GivenTable | GivenView],
-        doubles: bool = False,
-    ) -> Response:
-        shape = self._shape(request, sources[0], query)
-        built = statement.build(sources, extra, query, shape)
-        batch = _strike(request, encoding.as_served(self._run(built), doubles=doubles))
+    def _answer(self, request: Request, asked: _Asked) -> Response:
+        if request.query("direct_sql_pandas", "True").lower() == "false":
+            msg = "501 Not Implemented: the sandbox does not mangle types as direct_sql_pandas=False does"
+            raise ServerError(msg)
+        shape = self._shape(request, asked)
+        built = statement.build(asked.sources, asked.extra, asked.query, shape)
+        batch = _strike(request, encoding.as_served(self._run(built), doubles=asked.doubles))
         as_arrow = request.flag("return_pyarrow")
         response = (encoding.arrow_response if as_arrow else encoding.json_records)(request, batch)
         warnings = [f'201 - "Limited query to {shape.limit} rows'] if batch.num_rows == shape.limit else []
-        warnings += [f"Table Owner Notice on {n.name}: {n.notice_text}" for n in notices if n.notice_text]
-        warnings += [_OLD_CLIENT] if as_arrow and not request.flag("arrow_format") else []
-        if request.fault("drop_warning"):
-            warnings = []
-        last = next((s for s in sources if query.tables and s.name == query.tables[-1][0]), sources[0])
+        warnings += [] if not as_arrow or request.flag("arrow_format") else [_OLD_CLIENT]
+        warnings += _notices(asked.notices)
         return response.with_headers(
-            *(("Warning", warning) for warning in warnings),
-            *(("dataframe_resolution", str(float(axis))) for axis in query.resolution or last.resolution),
+            *(("Warning", warning) for warning in warnings if not request.fault("drop_warning")),
+            *(("dataframe_resolution", str(float(axis))) for axis in asked.resolution),
             ("column_names", repr(dict(built.column_names))),
         )
 
-    def _shape(self, request: Request, source: Source, query: Query) -> Shape:
-        limit = self._site.options.row_limit
-        struck = request.fault("row_limit")
-        limit = min(limit, struck.rows) if struck else limit
-        limit = limit if query.limit is None else min(limit, query.limit)
-        if limit < 0:
-            msg = f"Execution failed on sql 'SELECT … LIMIT {limit}': LIMIT must not be negative\n"
-            raise ServerError(msg)
-        sample = request.query("random_sample")
-        percent = None
-        if sample and source.is_split:
-            rows = self._site.store.fetch(f"SELECT count(*) FROM {source.relation}", [])[0][0].as_py()
-            percent = min(100.0, 100.0 * int(sample) / max(rows, 1))
-        count = request.flag("count") and not query.tables
+    def _shape(self, request: Request, asked: _Asked) -> Shape:
+        limits = [self._site.options.row_limit, asked.query.limit]
+        limits += [struck.rows for struck in [request.fault("row_limit")] if struck]
+        limit = min(limit for limit in limits if limit is not None)
+        count = request.flag("count") and not asked.query.tables
+        percent = self._sampled(request, asked.sources[0])
         return Shape(limit, count=count, order_seed=self._site.order_seed(), sample_percent=percent)
+
+    def _sampled(self, request: Request, source: Source) -> float | None:
+        """Return the percentage of blocks that ``random_sample`` takes; merged versions ignore it."""
+        wanted = request.query("random_sample")
+        if not wanted or not source.is_split:
+            return None
+        rows = int(self._site.store.fetch(f"SELECT count(*) FROM {source.relation}", [])[0][0].as_py())
+        return min(100.0, 100.0 * int(wanted) / max(rows, 1))
 
     def _run(self, built: statement.Statement) -> pa.Table:
         try:
             return self._site.store.fetch(built.sql, built.parameters)
         except duckdb.Error as error:
-            reason = str(error).replace("missing )", "parentheses () not balanced")
-            msg = f"Execution failed on sql '{built.sql}': {reason}\n"
+            msg = f"Execution failed on sql '{built.sql}': {_in_postgres_words(str(error))}\n"
             raise ServerError(msg) from error
+
+
+def _in_postgres_words(reason: str) -> str:
+    """Return DuckDB's reason in the words of Postgres, where the recordings know them."""
+    known = {
+        "missing )": "invalid regular expression: parentheses () not balanced",
+        "cannot be negative": "LIMIT must not be negative",
+        "out of range": "integer out of range",
+    }
+    return next((words for sign, words in known.items() if sign in reason), reason)
+
+
+def _notices(noted: Sequence[GivenTable | GivenView]) -> list[str]:
+    """Return the owners' notices as they go into headers.
+
+    Raises:
+        ServerError: for a notice of several lines: werkzeug refuses such a header.
+    """
+    notices = [
+        f"Table Owner Notice on {table.name}: {table.notice_text}" for table in noted if table.notice_text
+    ]
+    if any("\n" in notice or "\r" in notice for notice in notices):
+        msg = "Header values must not contain newline characters."
+        raise ServerError(msg)
+    return notices
 
 
 def _permit(tables: Sequence[GivenTable]) -> None:

@@ -150,7 +150,7 @@ class Datastack:
         return next((version for version in self.versions if version.number == number), None)
 
 
-def datastack_from_tables(  # noqa: PLR0913 (all but the tables are optional keywords)
+def datastack_from_tables(
     tables: Sequence[GivenTable],
     *,
     name: str = "given",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
+from crantdb.sandbox.chunkedgraph import Chunkedgraph
 from crantdb.sandbox.exchange import Request, Response, not_found_page
 from crantdb.sandbox.frozen import Frozen
 from crantdb.sandbox.info import Info
 from crantdb.sandbox.materialize import Materialize
+from crantdb.sandbox.schema_service import SchemaService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,7 @@ Route = tuple[str, str, Endpoint]
 
 _STACK = "/materialize/api/v3/datastack/<stack>"
 _VERSION = _STACK + "/version/<int:number>"
+_PCG = "/segmentation/api/v1/table/<pcg>"
 _V2 = "/materialize/api/v2/datastack/<stack>/version/<int:number>"
 
 
@@ -30,7 +33,13 @@ class Routes:
     """All endpoints of a site."""
 
     def __init__(self, site: Site) -> None:
-        routes = [*_info(Info(site)), *_materialize(Materialize(site)), *_queries(Frozen(site))]
+        routes = [
+            *_info(Info(site)),
+            *_schema(SchemaService()),
+            *_materialize(Materialize(site)),
+            *_queries(Frozen(site)),
+            *_chunkedgraph(Chunkedgraph(site)),
+        ]
         rules = [Rule(path, endpoint=endpoint, methods=[method]) for method, path, endpoint in routes]
         self._map = Map(rules, strict_slashes=False)
 
@@ -82,3 +91,24 @@ def _queries(frozen: Frozen) -> Iterator[Route]:
     yield "POST", f"{_VERSION}/table/<table>/query", frozen.table
     yield "POST", f"{_VERSION}/query", frozen.join
     yield "POST", f"{_VERSION}/views/<view>/query", frozen.view
+
+
+def _schema(service: SchemaService) -> Iterator[Route]:
+    yield "GET", "/schema/versions", service.versions
+    yield "GET", "/schema/api/v2/type", service.types
+    yield "GET", "/schema/api/v2/type/<name>", service.type
+    yield "POST", "/schema/api/v2/types", service.some_types
+    yield "GET", "/schema/api/v2/types_all", service.all_types
+
+
+def _chunkedgraph(graph: Chunkedgraph) -> Iterator[Route]:
+    yield "GET", "/segmentation/api/versions", graph.api_versions
+    yield "GET", "/segmentation/api/version", graph.server_version
+    yield "GET", "/segmentation/table/<pcg>/info", graph.info
+    yield "POST", f"{_PCG}/roots_binary", graph.roots_binary
+    yield "GET", f"{_PCG}/node/<int:node>/root", graph.root
+    yield "GET", f"{_PCG}/node/<int:node>/leaves", graph.leaves
+    yield "POST", f"{_PCG}/node/leaves_many", graph.leaves_many
+    yield "POST", f"{_PCG}/is_latest_roots", graph.is_latest_roots
+    yield "POST", f"{_PCG}/root_timestamps", graph.root_timestamps
+    yield "GET", f"{_PCG}/delta_roots", graph.delta_roots

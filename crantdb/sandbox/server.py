@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from crantdb.sandbox.auth import NO_TOKENS, Gate, RateLimit, invalid_token
-from crantdb.sandbox.exchange import Request, Response, ServerError, wrapped_500
+from crantdb.sandbox.exchange import Answered, Request, Response, wrapped_500
 from crantdb.sandbox.faults import Faults
 from crantdb.sandbox.given import Datastack
 from crantdb.sandbox.requestlog import Entry, RequestLog
@@ -32,7 +32,7 @@ class Sandbox:
         log: what was asked.
     """
 
-    def __init__(  # noqa: PLR0913 (all but the datastacks are optional keywords)
+    def __init__(
         self,
         datastacks: Datastack | Sequence[Datastack],
         *,
@@ -138,8 +138,8 @@ class Sandbox:
             return refusal
         try:
             return self._routes.answer(request)
-        except ServerError as error:
-            return error.response
+        except Answered as answer:
+            return answer.response
         except Exception as error:  # noqa: BLE001 (a server outlives whatever one request does)
             _LOG.exception("the sandbox failed at %s", request.target)
             return wrapped_500(f"the sandbox itself failed: {error!r}")

@@ -83,7 +83,7 @@ class Listener(HTTPServer):
             thread.join()
         self.server_close()
 
-    def process_request(self, request: socket.socket, client_address: object) -> None:
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         """Handle a connection in a thread of its own."""
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = threading.Thread(target=self._handle, args=(request, client_address), daemon=True)
@@ -167,5 +167,4 @@ class _Handler(BaseHTTPRequestHandler):
             f"HTTP/1.1 {response.status} {status.phrase}",
             *(f"{name}: {value}" for name, value in headers),
         ]
-        # A notice may hold a line break; a header cannot.
-        return "\r\n".join(line.replace("\r", " ").replace("\n", " ") for line in lines) + "\r\n\r\n"
+        return "\r\n".join(lines) + "\r\n\r\n"
