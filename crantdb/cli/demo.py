@@ -1,0 +1,81 @@
+"""demo: from nothing to queries, in a fresh folder, without a token."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crantdb.cli.draw import progress_for
+from crantdb.cli.settings import Settings, verb
+from crantdb.config import Config, config_text
+from crantdb.sources.cave import open_cave
+from crantdb.sync.run import sync
+from crantdb.sync.selection import Wish
+from crantdb.warehouse.catalog import connect
+from crantdb.warehouse.layout import create_warehouse
+
+if TYPE_CHECKING:
+    from crantdb.warehouse.layout import Warehouse
+
+QUERIES = (
+    ("What is this?", "SELECT snapshot, version, as_of, datastack FROM snapshot"),
+    (
+        "What does it hold?",
+        "SELECT name, kind, status, rows, exceptions FROM tables ORDER BY status, rows DESC",
+    ),
+    (
+        "Which neurons give the most synapses?",
+        """SELECT pre_pt_root_id, count(*) AS synapses, count(DISTINCT post_pt_root_id) AS partners
+FROM synapses WHERE pre_pt_root_id > 0 GROUP BY ALL ORDER BY synapses DESC LIMIT 5""",
+    ),
+    (
+        "In which chunks do these supervoxels lie?",
+        "FROM id_chunk((SELECT list(DISTINCT pre_pt_supervoxel_id)[:3] FROM synapses WHERE pre_pt_supervoxel_id > 1))",
+    ),
+)
+
+
+@verb("demo")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def demo_verb(settings: Settings, folder: Path | None) -> None:
+    """Serve a generated brain on loopback, mirror it into FOLDER (default: a new one), and query it."""
+    from crantdb.sandbox import Sandbox, generate_world
+
+    settings.say("making a small brain: neurons with real shapes, synapses, edits over time …")
+    world = generate_world()
+    with Sandbox(world) as sandbox:
+        place = folder or Path(tempfile.mkdtemp(prefix="crantdb-demo-")) / "warehouse"
+        settings.say(f"serving it at {sandbox.url}; mirroring it into {place}")
+        warehouse = create_warehouse(place, config_text(world.name, sandbox.url))
+        cave = open_cave(world.name, sandbox.url, None)
+        with progress_for(settings) as progress:
+            report = sync(cave, warehouse, Config(world.name, sandbox.url), Wish(), progress)
+    settings.say(
+        f"mirrored {sum(report.fetched.values()):,} rows of {len(report.fetched)} tables in {report.seconds:.1f} s; "
+        f"the server is gone now, the rest is offline\n"
+    )
+    _show(warehouse)
+    _next(settings, warehouse)
+
+
+def _show(warehouse: Warehouse) -> None:
+    """Ask the first questions."""
+    con = connect(warehouse.root)
+    for title, query in QUERIES:
+        click.echo(f"-- {title}\n{query};")
+        click.echo(str(con.sql(query)).rstrip("\n") + "\n")
+
+
+def _next(settings: Settings, warehouse: Warehouse) -> None:
+    """Say what to try next."""
+    settings.say(
+        f"try next:\n"
+        f"  crantdb tables --warehouse {warehouse.root}\n"
+        f"  crantdb macros --warehouse {warehouse.root}\n"
+        f'  crantdb sql "FROM cell_types LIMIT 5" --warehouse {warehouse.root}\n'
+        f"  crantdb shell --warehouse {warehouse.root}\n"
+        f"  crantdb init my_lab --datastack kronauer_ant && crantdb sync --warehouse my_lab   # with your token"
+    )

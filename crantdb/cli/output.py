@@ -1,0 +1,129 @@
+"""Results on standard output: table | json | csv behind one interface. Ids are printed whole, never as floats."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from abc import ABC, abstractmethod
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Output(ABC):
+    """Prints rows under column names."""
+
+    @abstractmethod
+    def rows(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print rows, as they come."""
+
+    def record(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        """Print one thing with its properties."""
+        self.rows([name for name, _ in pairs], [[value for _, value in pairs]])
+
+
+class TableOutput(Output):
+    """For eyes."""
+
+    def rows(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print a table, numbers to the right."""
+        from rich.console import Console
+        from rich.table import Table
+
+        content = [list(row) for row in rows]
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for index, column in enumerate(columns):
+            numeric = bool(content) and all(_is_number(row[index]) for row in content)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in content:
+            table.add_row(*[_for_eyes(value, column) for value, column in zip(row, columns, strict=True)])
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console = Console(highlight=False, width=max(200, console.width))
+        console.print(table)
+
+    def record(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        """Print the properties one below the other."""
+        width = max(len(name) for name, _ in pairs)
+        for name, value in pairs:
+            print(f"{name:<{width}}  {_for_eyes(value, name)}")  # noqa: T201 - this is the output
+
+
+class JsonOutput(Output):
+    """For programs: an array of objects; ids as whole numbers (read them with a parser that keeps 64 bits)."""
+
+    def rows(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print an array, row by row."""
+        sys.stdout.write("[")
+        for number, row in enumerate(rows):
+            sys.stdout.write(",\n " if number else "\n ")
+            sys.stdout.write(
+                json.dumps(dict(zip(columns, row, strict=True)), default=_plain, ensure_ascii=False)
+            )
+        sys.stdout.write("\n]\n")
+
+    def record(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        """Print one object."""
+        sys.stdout.write(json.dumps(dict(pairs), default=_plain, ensure_ascii=False, indent=1) + "\n")
+
+
+class CsvOutput(Output):
+    """For spreadsheets and scripts (a spreadsheet bends ids of 18 digits: import them as text)."""
+
+    def rows(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print a header line and the rows; NULL is an empty field."""
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+def output_for(name: str) -> Output:
+    """Return the output of a name: table, json or csv."""
+    kinds: dict[str, type[Output]] = {"table": TableOutput, "json": JsonOutput, "csv": CsvOutput}
+    return kinds[name]()
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether a value belongs to the right."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _for_eyes(value: object, column: str = "") -> str:
+    """Write a value for a person: counts with separators, ids without, times to the second."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return str(value) if column == "id" or column.endswith("_id") or abs(value) < 10_000 else f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {count}" for key, count in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_for_eyes(part) for part in value)
+    return str(value)
+
+
+def _plain(value: object) -> object:
+    """Write what JSON has no word for."""
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return value.hex()
+    if isinstance(value, (Decimal, timedelta)):
+        return str(value)
+    return str(value)
+
+
+def _csv_cell(value: object) -> object:
+    """Write a cell: lists and maps as JSON, booleans in lower case."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, dict, tuple)):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    return "" if value is None else _plain(value) if isinstance(value, (datetime, date)) else value

@@ -1,0 +1,143 @@
+"""The verbs sql and shell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import duckdb
+import pyarrow.parquet as pq
+
+from crantdb.cli.output import output_for
+from crantdb.cli.settings import OUTPUTS, Settings, verb
+from crantdb.errors import ConfigError, CrantdbError, QueryRefused
+from crantdb.warehouse.catalog import connect, fence, register
+from crantdb.warehouse.durable import new_file
+from crantdb.warehouse.layout import open_warehouse
+from crantdb.warehouse.reading import check_reads
+from crantdb.warehouse.snapshot import read_snapshot, state_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BATCH_ROWS = 10_000
+
+
+class QueryError(CrantdbError):
+    """DuckDB does not understand the query, or cannot answer it."""
+
+
+@verb("sql", outputs=(*OUTPUTS, "parquet"))
+@click.argument("query", required=False)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("-f", "--file", "text_file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--version", type=int, help="The materialization version that stands in main (default: the main one)."
+)
+@click.option("--snapshot", type=int, help="The snapshot's number (default: the current one).")
+@click.option(
+    "--versions", type=int, multiple=True, help="A further kept version, as schema v<n>; repeat for more."
+)
+@click.option(
+    "--unsafe", is_flag=True, help="Let the query do anything DuckDB can: other files, COPY, ATTACH …"
+)
+def sql_verb(
+    settings: Settings,
+    query: str | None,
+    path: Path | None,
+    text_file: Path | None,
+    **pins: Any,  # noqa: ANN401 - version, snapshot, versions, unsafe
+) -> None:
+    """Query a snapshot: crantdb sql "SELECT count(*) FROM synapses".
+
+    With --output parquet the result goes to PATH: crantdb sql "FROM synapses" --output parquet out.parquet
+    """
+    if text_file is not None:
+        query, path = text_file.read_text("utf-8"), Path(query) if query else path
+    if not query:
+        msg = "say a query, or a file of one with -f"
+        raise click.UsageError(msg)
+    if (settings.output == "parquet") != (path is not None):
+        msg = "--output parquet takes a PATH behind the query, the other outputs take none"
+        raise click.UsageError(msg)
+    con = _connection(settings, **pins)
+    try:
+        _answer(settings, con, query, path, unsafe=pins["unsafe"])
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from error
+
+
+def _connection(
+    settings: Settings, *, version: int | None, snapshot: int | None, versions: tuple[int, ...], unsafe: bool
+) -> duckdb.DuckDBPyConnection:
+    """Open the snapshot, with the fences up unless told otherwise."""
+    con = connect(settings.warehouse, snapshot, version, versions)
+    if not unsafe:
+        warehouse = open_warehouse(settings.warehouse)
+        found = read_snapshot(warehouse, snapshot)
+        fence(
+            con, settings.warehouse, [state_for(warehouse, found, pinned) for pinned in (version, *versions)]
+        )
+    return con
+
+
+def _answer(
+    settings: Settings, con: duckdb.DuckDBPyConnection, query: str, path: Path | None, *, unsafe: bool
+) -> None:
+    """Run the statements and print each result."""
+    statements = con.extract_statements(query)
+    if not unsafe:
+        check_reads(con, query)
+    if settings.output != "table" and len(statements) != 1:
+        msg = f"{len(statements)} statements cannot be one {settings.output} result: say one at a time"
+        raise QueryRefused(msg)
+    for statement in statements:
+        if settings.output == "table":
+            relation = con.sql(statement.query)
+            if relation is not None:
+                click.echo(str(relation).rstrip("\n"))
+            continue
+        reader = con.sql(statement.query).to_arrow_reader(BATCH_ROWS)
+        if path is not None:
+            settings.say(f"wrote {_write_parquet(reader, path):,} rows to {path}")
+        else:
+            output_for(settings.output).rows(reader.schema.names, _rows(reader))
+
+
+def _rows(reader: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - pyarrow is untyped
+    """Yield the rows of a result as Python values, a batch at a time."""
+    for batch in reader:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _write_parquet(reader: Any, path: Path) -> int:  # noqa: ANN401 - pyarrow is untyped
+    """Write a result to a Parquet file, whole or not at all; return its rows."""
+    rows = 0
+    with (
+        new_file(path.absolute()) as handle,
+        pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer,
+    ):
+        for batch in reader:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows
+
+
+@verb("shell")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def shell_verb(settings: Settings, arguments: tuple[str, ...]) -> None:
+    """Open the DuckDB shell, read-only, on the current snapshot; ARGUMENTS go to the shell."""
+    beside = Path(sys.executable).parent / "duckdb"
+    program = str(beside) if beside.is_file() else shutil.which("duckdb")
+    if program is None:
+        msg = "there is no `duckdb` on the PATH. Get it: pip install duckdb-cli (or see duckdb.org); any since 1.2 will do"
+        raise ConfigError(msg)
+    warehouse = open_warehouse(settings.warehouse)
+    if not warehouse.database.exists():
+        register(warehouse.root)
+    sys.stdout.flush()
+    os.execv(program, [program, "-readonly", str(warehouse.database), *arguments])  # noqa: S606 - the shell takes over

@@ -1,0 +1,64 @@
+"""sandbox: CAVE on loopback, for trying things out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crantdb.cli.settings import Settings, verb
+from crantdb.config import config_text
+from crantdb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crantdb.sandbox import Datastack
+
+
+@verb("sandbox")
+@click.option("--port", type=int, default=0, help="The port (default: a free one).")
+@click.option(
+    "--tables",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Serve the Parquet and CSV files of a folder as CAVE tables instead.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Which world to generate.")
+@click.option("--neurons", type=int, default=60, show_default=True, help="Neurons of the generated world.")
+@click.option(
+    "--synapses", type=int, default=20_000, show_default=True, help="Synapses of the generated world."
+)
+@click.option(
+    "--row-limit", type=int, default=10_000, show_default=True, help="Rows a query gives at the most."
+)
+@click.option("--token", help="Ask for this token (default: ask for none).")
+def sandbox_verb(settings: Settings, port: int, folder: Path | None, token: str | None, **world: int) -> None:
+    """Serve a generated world as CAVE does, until Ctrl-C, and print the config that points a warehouse at it."""
+    from crantdb.sandbox import Sandbox
+
+    settings.say("making the world …" if folder is None else f"reading {folder} …")
+    datastack = _datastack(folder, world)
+    with Sandbox(datastack, port=port, token=token, row_limit=world["row_limit"]) as sandbox:
+        click.echo(f"# crantdb.toml\n{config_text(datastack.name, sandbox.url)}")
+        settings.say(
+            f"serving {datastack.name} at {sandbox.url}; Ctrl-C ends it. In another terminal:\n"
+            f"  crantdb init somewhere --datastack {datastack.name} --cave-server {sandbox.url}\n"
+            f"  crantdb sync --warehouse somewhere"
+        )
+        while True:
+            time.sleep(3600)
+
+
+def _datastack(folder: Path | None, world: dict[str, int]) -> Datastack:
+    """Return what to serve."""
+    from crantdb.sandbox import datastack_from_tables, generate_world, tables_from_folder
+
+    if folder is None:
+        return generate_world(seed=world["seed"], neurons=world["neurons"], synapses=world["synapses"])
+    tables = tables_from_folder(folder)
+    if not tables:
+        msg = f"{folder} holds no .parquet or .csv file to serve"
+        raise ConfigError(msg)
+    synapses = next((table.name for table in tables if "synapse" in table.name), None)
+    return datastack_from_tables(tables, name="given", synapse_table=synapses)
