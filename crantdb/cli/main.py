@@ -96,9 +96,7 @@ def run(args: list[str]) -> int:
     """Run the command line with arguments; return its exit code."""
     settings = Settings()
     try:
-        cli.main(args=args, prog_name="crantdb", obj=settings, standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
+        code = cli.main(args=args, prog_name="crantdb", obj=settings, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -114,7 +112,7 @@ def run(args: list[str]) -> int:
         return _say(settings, str(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and the trace with -v
         return _say(settings, f"unexpected {type(error).__name__}: {error}", 1, hint=True)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _say(settings: Settings, text: str, code: int, *, hint: bool = False) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crantdb.errors import IncompleteError
+from crantdb.errors import IncompleteError, ReferenceNotLoaded, Unreadable
 from crantdb.schema import declared_columns
 from crantdb.sources.cave import key_of
 from crantdb.sources.materialization import id_columns
@@ -54,7 +54,11 @@ def stage(
     """
     staging = open_staging(warehouse, staging_key(cave, version, table))
     done = {Span.parse(piece.span) for piece in staging.pieces}
-    extract = cave.extract(version, table, done)
+    try:
+        extract = cave.extract(version, table, done)
+    except (Unreadable, ReferenceNotLoaded):
+        staging.discard()
+        raise
     progress.begin(table.name, extract.expected_rows, staging.rows)
     _fill(staging, extract, progress, table.name)
     fetched_at = _fetched_at(staging)

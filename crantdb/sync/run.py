@@ -87,7 +87,7 @@ def sync(
         _say_first(cave, warehouse, selection, progress)
         tables, skipped = _stage_all(cave, warehouse, selection, progress)
         snapshot, changed = parent, False
-        if tables or parent is None or selection.main != (parent.main.version == selection.version.number):
+        if tables or _is_news(selection, parent):
             cave.check_version(selection.version)
             snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped))
             changed = True
@@ -105,6 +105,13 @@ def sync(
         cave.transport.meter.requests,
         cave.transport.meter.bytes,
     )
+
+
+def _is_news(selection: Selection, parent: Snapshot | None) -> bool:
+    """Tell whether a snapshot of this version would say something new although no table was fetched."""
+    if parent is None or selection.version.number not in parent.versions:
+        return True
+    return selection.main and parent.main.version != selection.version.number
 
 
 def choose(

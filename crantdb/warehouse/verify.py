@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
@@ -104,7 +105,7 @@ def _measure(content: pq.ParquetFile, key: str | None) -> tuple[int, int | None,
     for batch in content.iter_batches():
         rows += batch.num_rows
         if key is not None and batch.num_rows > batch[key].null_count:
-            both = pa.compute.min_max(batch[key]).as_py()
+            both = pc.min_max(batch[key]).as_py()
             low = both["min"] if low is None else min(low, both["min"])
             high = both["max"] if high is None else max(high, both["max"])
     return rows, low, high
