@@ -30,11 +30,12 @@ _LOOKED_UP = {"root_id": {"type": "integer"}, "supervoxel_id": {"type": "integer
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a schema: its name, its kind and what it means."""
+    """One field of a schema: its name, its kind, what it means, and whether it may be left out."""
 
     name: str
     kind: FieldKind
     description: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +73,25 @@ SCHEMA_TYPES: Mapping[str, SchemaType] = MappingProxyType(
                 _PRE,
                 _POST,
                 Field("ctr_pt", "point", "central point"),
-                Field("size", "float", "size of synapse"),
+                Field("size", "float", "size of synapse", optional=True),
             ),
         ),
         "fly_nt_synapse": SchemaType(
             "BuhmannEcksteinSynapseSchema",
-            (_PRE, _POST, *(Field(name, "float", name) for name in _SCORES), Field("valid_nt", "boolean")),
+            (
+                _PRE,
+                _POST,
+                *(Field(name, "float", name, optional=True) for name in _SCORES),
+                Field("valid_nt", "boolean", optional=True),
+            ),
         ),
         "nucleus_detection": SchemaType(
             "NucleusDetection",
             (
-                Field("volume", "float", "the volume of the nucleus detected in um^3"),
+                Field("volume", "float", "the volume of the nucleus detected in um^3", optional=True),
                 _PT,
-                Field("bb_start", "point", "low corner of the bounding box"),
-                Field("bb_end", "point", "high corner of the bounding box"),
+                Field("bb_start", "point", "low corner of the bounding box", optional=True),
+                Field("bb_end", "point", "high corner of the bounding box", optional=True),
             ),
         ),
         "cell_type_local": SchemaType("CellTypeLocal", (*_CELL_TYPE, _PT)),
@@ -131,13 +137,12 @@ def json_schema(name: str) -> dict[str, Any]:
         definitions["SpatialPoint"] = _object(_POSITION, ["position"], more=False)
     if "bound_point" in kinds:
         definitions["BoundSpatialPoint"] = _object({**_POSITION, **_LOOKED_UP}, ["position"], more=False)
-    valid = Field("valid", "boolean", "is this annotation valid")
+    valid = Field("valid", "boolean", "is this annotation valid", optional=True)
     properties = {
         field.name: _property(field) for field in sorted((*schema.fields, valid), key=lambda f: f.name)
     }
-    properties["valid"] |= {"type": ["boolean", "null"], "default": False}
-    loose = {"size", "volume", "valid_nt", "bb_start", "bb_end", *_SCORES}
-    required = sorted(field.name for field in schema.fields if field.name not in loose)
+    properties["valid"]["default"] = False
+    required = sorted(field.name for field in schema.fields if not field.optional)
     definitions[schema.title] = _object(properties, required, more=True)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -163,13 +168,11 @@ def _property(field: Field) -> dict[str, Any]:
         point = {"type": "object", "$ref": f"#/definitions/{definition}", "description": field.description}
         order = {"pre_pt": 0, "ctr_pt": 1, "post_pt": 2}.get(field.name)
         return point if order is None else {**point, "order": order}
-    kinds: dict[str, dict[str, Any]] = {
-        "float": {"type": ["number", "null"], "format": "float"},
-        "integer": {"type": "number", "format": "integer"},
-        "string": {"type": "string"},
-        "boolean": {"type": "boolean"},
-    }
-    return {"title": field.name, **kinds[field.kind], "description": field.description}
+    kind = {"float": "number", "integer": "number"}.get(field.kind, field.kind)
+    described = {"title": field.name, "type": [kind, "null"] if field.optional else kind}
+    if field.kind in {"float", "integer"}:
+        described["format"] = field.kind
+    return {**described, "description": field.description}
 
 
 def _columns(field: Field) -> tuple[tuple[str, pa.DataType], ...]:

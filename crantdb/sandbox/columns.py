@@ -48,13 +48,13 @@ class Column:
         return self.name.endswith(_SEGMENTATION)
 
 
-def stored(rows: pa.Table) -> pa.Table:
-    """Return given rows in the types in which they are stored, with ``valid`` and the bookkeeping added.
+def stored(rows: pa.Table, *, is_view: bool) -> pa.Table:
+    """Return given rows in the types in which they are stored; a table's with ``valid`` and the bookkeeping.
 
     Ids become int64, ``user_id`` and ``group_id`` int32, single floats double, timestamps µs in UTC.
     """
     out = pa.table({field.name: _stored_column(rows[field.name], field) for field in rows.schema})
-    if "id" not in out.column_names:
+    if is_view:
         return out
     if "valid" not in out.column_names:
         out = out.add_column(1, "valid", pa.repeat(pa.scalar(value=True), len(out)))
@@ -108,7 +108,7 @@ def served(columns: Iterable[Column], *, is_merged: bool) -> tuple[Column, ...]:
     """
     by_name = {column.name: column for column in columns}
     plain = [column for column in by_name.values() if column.name not in _BOOKKEEPING]
-    if is_merged or "id" not in by_name:
+    if is_merged:
         return tuple(plain)
     deleted = Column("deleted", (), pa.timestamp("us"))
     book = [by_name["created"], deleted, by_name["superceded_id"]]

@@ -52,14 +52,14 @@ def _served_column(column: pa.ChunkedArray, *, doubles: bool) -> pa.Array:
     return array
 
 
-def arrow_response(request: Request, batch: pa.RecordBatch) -> Response:
+def arrow_response(request: Request, batch: pa.RecordBatch, *, is_count: bool) -> Response:
     """Return a batch as an IPC stream, compressed as the request's Accept-Encoding asks.
 
     ``zstd`` and ``lz4`` compress the buffers inside the stream and leave no trace in the headers;
-    ``gzip`` compresses the whole body.
+    ``gzip`` compresses the whole body. A count is marked as a plain pandas column, rows as nullable ones.
     """
     codec = "zstd" if request.accepts("zstd") else "lz4" if request.accepts("lz4") else None
-    batch = batch.replace_schema_metadata({b"pandas": _pandas_metadata(batch)})
+    batch = batch.replace_schema_metadata({b"pandas": _pandas_metadata(batch, is_count=is_count)})
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
         writer.write_batch(batch)
@@ -98,11 +98,12 @@ def _json_value(value: object) -> object:
 _MILLISECOND = datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _pandas_metadata(batch: pa.RecordBatch) -> bytes:
+def _pandas_metadata(batch: pa.RecordBatch, *, is_count: bool) -> bytes:
     """Return the metadata that makes pandas read nullable types, as the real server sends it."""
     columns = []
     for field in batch.schema:
         pandas_type, numpy_type = _PANDAS.get(str(field.type), (str(field.type), str(field.type)))
+        numpy_type = pandas_type if is_count else numpy_type
         extra = {"timezone": "UTC"} if pandas_type == "datetimetz" else None
         column = {"name": field.name, "field_name": field.name, "pandas_type": pandas_type}
         columns.append({**column, "numpy_type": numpy_type, "metadata": extra})

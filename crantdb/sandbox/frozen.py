@@ -93,8 +93,8 @@ class Frozen:
         version = find_version(find_datastack(self._site, stack), number)
         given = find_view(version, view)
         query = read_query(request, view)
-        relation, model = self._site.store.relation(given.rows)
-        source = Source(given.name, relation, served(model, is_merged=True), given.voxel_resolution)
+        relation, model = self._site.store.relation(given.rows, is_view=True)
+        source = Source(given.name, relation, model, given.voxel_resolution)
         return self._answer(request, _Asked(query, [source], [given], doubles=True))
 
     def _meet(
@@ -127,7 +127,10 @@ class Frozen:
         built = statement.build(asked.sources, asked.extra, asked.query, shape)
         batch = _strike(request, encoding.as_served(self._run(built), doubles=asked.doubles))
         as_arrow = request.flag("return_pyarrow")
-        response = (encoding.arrow_response if as_arrow else encoding.json_records)(request, batch)
+        if as_arrow:
+            response = encoding.arrow_response(request, batch, is_count=shape.count)
+        else:
+            response = encoding.json_records(request, batch)
         warnings = [f'201 - "Limited query to {shape.limit} rows'] if batch.num_rows == shape.limit else []
         warnings += [] if not as_arrow or request.flag("arrow_format") else [_OLD_CLIENT]
         warnings += _notices(asked.notices)

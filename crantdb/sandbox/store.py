@@ -24,11 +24,11 @@ class Store:
         self._loaded: dict[int, tuple[str, pa.Table, tuple[columns.Column, ...]]] = {}
         self._made = 0
 
-    def relation(self, rows: pa.Table) -> tuple[str, tuple[columns.Column, ...]]:
+    def relation(self, rows: pa.Table, *, is_view: bool = False) -> tuple[str, tuple[columns.Column, ...]]:
         """Return the quoted name under which the rows stand in DuckDB, and the model's columns."""
         with self._lock:
             if id(rows) not in self._loaded:
-                self._loaded[id(rows)] = self._load(rows)
+                self._loaded[id(rows)] = self._load(rows, is_view=is_view)
             name, _, model = self._loaded[id(rows)]
         return name, model
 
@@ -54,11 +54,11 @@ class Store:
         with self._lock:
             self._connection.close()
 
-    def _load(self, rows: pa.Table) -> tuple[str, pa.Table, tuple[columns.Column, ...]]:
+    def _load(self, rows: pa.Table, *, is_view: bool) -> tuple[str, pa.Table, tuple[columns.Column, ...]]:
         """Copy rows into DuckDB; the `pa.Table` is kept so that its `id` stays its own."""
         self._made += 1
         name = f'"rows_{self._made}"'
-        ready = columns.stored(rows)
+        ready = columns.stored(rows, is_view=is_view)
         self._connection.register("incoming", ready)
         self._connection.execute(f"CREATE TABLE {name} AS FROM incoming")
         self._connection.unregister("incoming")
