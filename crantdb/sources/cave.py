@@ -46,8 +46,11 @@ if TYPE_CHECKING:
 OLDEST_SERVER = Version("5.13.0")
 """Older materialization engines do not have the Arrow path that keeps types."""
 
-BY_ID = "counted by the server thrice (its metadata, a counting query, span by span), every id unique"
-BY_COUNT = "counted by the server (a counting query, span by span); a view has no id to be unique"
+BY_ID = "full (counts + unique ids)"
+"""The version's metadata, a counting query and the sum of counted spans agree with the rows, and no id comes twice."""
+
+BY_COUNT = "full (counts)"
+"""A counting query and the sum of counted spans agree with the rows; a view has no id to be unique."""
 
 
 @dataclass(frozen=True, slots=True)
