@@ -38,6 +38,8 @@ _DATABASE_HICCUP = re.compile(
 )
 _DATABASE_GONE = re.compile(r'relation \\?"[^"]+\\?" does not exist|database \\?"[^"]+\\?" does not exist')
 _FOREIGN_KEY = re.compile(r"Foreign key associated with column .* could not find table '([^']+)'")
+# Ids as bytes come as "text/html" too, and may begin with any byte: a page has a tag.
+_PAGE = re.compile(rb"\s*<(!--|!doctype|\?xml|html|head|title|body)", re.IGNORECASE)
 _NOT_THERE = re.compile(r"^404 |No row was found|No table named|info not returned 404|has no attribute 'get'")
 
 
@@ -63,7 +65,7 @@ class Answer:
 
     def is_web_page(self) -> bool:
         """Tell whether the body is a web page, whatever its status says."""
-        return "text/html" in self.header("content-type") and self.body.lstrip()[:1] == b"<"
+        return "text/html" in self.header("content-type") and bool(_PAGE.match(self.body))
 
 
 def error_of(answer: Answer) -> SourceError | None:
@@ -189,6 +191,7 @@ def _text(answer: Answer) -> str:
 
 
 def _short(text: str) -> str:
-    """Fold white space and cut a text to what fits a line of a message."""
+    """Fold white space and fit a text into a line of a message: the middle goes, for reasons stand at the end."""
     folded = " ".join(text.split())
-    return folded if len(folded) <= _SHOWN else folded[: _SHOWN - 1] + "…"
+    half = _SHOWN // 2
+    return folded if len(folded) <= _SHOWN else f"{folded[:half]} … {folded[-half:]}"
