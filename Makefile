@@ -19,7 +19,7 @@ demo: $(STAMP)   ## a generated brain, served, synced and queried; needs no toke
 	$(BIN)/crantdb demo
 
 test: $(STAMP)   ## the tests
-	$(BIN)/python -m pytest -q -n 2 -m 'not soak'
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not soak'
 
 check: $(STAMP)  ## style, types, floors, docs
 	$(BIN)/ruff format --check .

@@ -60,9 +60,7 @@ class Settings:
         """Show warnings of crantdb (tries that failed); with -v everything it logs."""
         logger = logging.getLogger("crantdb")
         logger.setLevel(logging.DEBUG if self.verbose else logging.WARNING)
-        if not logger.handlers:
-            logger.addHandler(_ConsoleHandler(self))
-            logger.propagate = False
+        logger.handlers = [_ConsoleHandler(self)]
 
 
 class _ConsoleHandler(logging.Handler):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from duckdb import StatementType
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import duckdb
 
 _READS = {StatementType.SELECT}
+_EXPLAIN = re.compile(
+    r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*EXPLAIN\b(?:\s+ANALYZE\b)?\s*(?:\([^)]*\))?", re.IGNORECASE | re.DOTALL
+)
 _FIRST_WORDS = {"SELECT", "FROM", "WITH", "PIVOT", "UNPIVOT"}
 
 
@@ -50,15 +54,7 @@ def _first_word(text: str) -> str:
 
 def _explained(text: str) -> str:
     """Return the statement that an EXPLAIN explains; EXPLAIN ANALYZE runs it, whatever it is."""
-    tokens = Tokenizer(dialect="duckdb").tokenize(text)
-    position = 1
-    if position < len(tokens) and tokens[position].text.upper() == "ANALYZE":
-        position += 1
-    if position < len(tokens) and tokens[position].text == "(":
-        while position < len(tokens) and tokens[position].text != ")":
-            position += 1
-        position += 1
-    return text[tokens[position].start :] if position < len(tokens) else ""
+    return _EXPLAIN.sub("", text, count=1)
 
 
 def _start(text: str) -> str:
