@@ -1,0 +1,1 @@
+"""The measurements: each prints what it measured, on how many rows, on which machine."""
