@@ -107,7 +107,7 @@ class LiveTable:
         columns = {"id": pa.array(self.ids[kept]), "valid": pa.array(valid)}
         parts = {name: column.take(pa.array(kept)) for name, column in self.values.items()}
         for name, points in self.points.items():
-            parts |= _point_columns(name, points, kept, history, at_us)
+            parts |= _point_columns(name, points, kept, history=history, at_us=at_us)
         for name, kind in SCHEMA_TYPES[self.schema_type].columns():
             columns[name] = parts[name].cast(kind)
         created = _NOON_US + (self.ids[kept] % 1_000_000) * _STEP_US
@@ -118,7 +118,7 @@ class LiveTable:
 
 
 def _point_columns(
-    name: str, points: Points, kept: NDArray[np.int64], history: History, at_us: int
+    name: str, points: Points, kept: NDArray[np.int64], *, history: History, at_us: int
 ) -> dict[str, pa.Array]:
     none = np.zeros(len(points.voxels), dtype=bool)
     is_null = (none if points.is_null is None else points.is_null)[kept]

@@ -58,6 +58,7 @@ def stored(rows: pa.Table, *, is_view: bool) -> pa.Table:
         return out
     if "valid" not in out.column_names:
         out = out.add_column(1, "valid", pa.repeat(pa.scalar(value=True), len(out)))
+    out = out.select(["id", "valid", *(name for name in out.column_names if name not in {"id", "valid"})])
     if "created" not in out.column_names:
         out = out.append_column("created", _created(out["id"]))
     if "superceded_id" not in out.column_names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -101,7 +102,7 @@ class Editor:
 
     def _labels(self) -> NDArray[np.int64]:
         """Return the object of each piece, numbered from 0."""
-        edges = np.array(list(self._since), dtype=np.int64).reshape(-1, 2)
+        edges = np.fromiter(itertools.chain.from_iterable(self._since), dtype=np.int64).reshape(-1, 2)
         count = len(self._current)
         graph = coo_matrix((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), (count, count))
         _, labels = connected_components(graph, directed=False)

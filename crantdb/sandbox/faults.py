@@ -37,7 +37,7 @@ class Fault:
             * ``html`` answers an HTML page with status 200;
             * ``token_expired`` answers the 401 of an expired token;
             * ``stall`` waits `seconds`, then goes on;
-            * ``reset`` resets the connection after `fraction` of the response (0: before its first byte);
+            * ``reset`` resets the connection after the head and `fraction` of the body (0: before the head);
             * ``truncate`` declares the whole length, sends `fraction` of the body and closes;
             * ``drop_warning`` leaves out the Warning headers;
             * ``rows`` leaves out `rows` rows and says nothing;

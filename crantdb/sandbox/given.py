@@ -57,6 +57,16 @@ class GivenTable:
     description: str = ""
     user_id: str = "0"
 
+    def __post_init__(self) -> None:
+        """Refuse rows without ids.
+
+        Raises:
+            ConfigError: when there is no column ``id``.
+        """
+        if "id" not in self.rows.column_names:
+            msg = f"table {self.name} has no column 'id': every CAVE table has one; add it, int64 and unique"
+            raise ConfigError(msg)
+
 
 @dataclass(frozen=True, slots=True)
 class GivenView:
@@ -193,9 +203,6 @@ def tables_from_folder(folder: Path) -> tuple[GivenTable, ...]:
 
 def _read_table(path: Path) -> GivenTable:
     rows = pa.parquet.read_table(path) if path.suffix == ".parquet" else pa.csv.read_csv(path)
-    if "id" not in rows.column_names:
-        msg = f"{path} has no column 'id' (it has {', '.join(rows.column_names)}): every CAVE table has one"
-        raise ConfigError(msg)
     return GivenTable(path.stem, rows, schema_type=_guess_schema(set(rows.column_names)))
 
 

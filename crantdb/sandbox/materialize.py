@@ -12,7 +12,7 @@ from crantdb.sandbox.exchange import Response, ServerError, json_response
 
 if TYPE_CHECKING:
     from crantdb.sandbox.exchange import Request
-    from crantdb.sandbox.given import Datastack, GivenTable, GivenView, Version
+    from crantdb.sandbox.given import Datastack, GivenTable, GivenView, Resolution, Version
     from crantdb.sandbox.site import Site
 
 # Dropped databases are listed as long as nobody tidies them away: their tables are known, their rows are not.
@@ -229,10 +229,9 @@ def _version_metadata(stack: Datastack, version: Version) -> dict[str, Any]:
 
 def _table_metadata(stack: Datastack, version: Version, table: GivenTable) -> dict[str, Any]:
     before = sum(len(v.tables) for v in stack.versions[: stack.versions.index(version)])
-    created = min(v.time_stamp for v in stack.versions) - _CREATED
-    x, y, z = table.voxel_resolution
+    created = naive(min(v.time_stamp for v in stack.versions) - _CREATED)
     described = {
-        "created": naive(created),
+        "created": created,
         "valid": True,
         "aligned_volume": stack.aligned_volume,
         "schema": table.schema_type,
@@ -244,12 +243,10 @@ def _table_metadata(stack: Datastack, version: Version, table: GivenTable) -> di
         "notice_text": table.notice_text,
         "reference_table": table.reference_table,
         "flat_segmentation_source": None,
-        "voxel_resolution_x": x,
-        "voxel_resolution_y": y,
-        "voxel_resolution_z": z,
+        **_resolution(table.voxel_resolution),
         "write_permission": "PRIVATE",
         "read_permission": table.read_permission,
-        "last_modified": naive(created),
+        "last_modified": created,
     }
     if not any(name.endswith("_root_id") for name in table.rows.column_names):
         return described
@@ -258,7 +255,6 @@ def _table_metadata(stack: Datastack, version: Version, table: GivenTable) -> di
 
 
 def _view_metadata(stack: Datastack, view: GivenView) -> dict[str, Any]:
-    x, y, z = view.voxel_resolution
     known = [other.name for version in stack.versions for other in version.views]
     return {
         "id": known.index(view.name) + 1,
@@ -266,7 +262,9 @@ def _view_metadata(stack: Datastack, view: GivenView) -> dict[str, Any]:
         "notice_text": view.notice_text,
         "live_compatible": view.live_compatible,
         "datastack_name": stack.name,
-        "voxel_resolution_x": x,
-        "voxel_resolution_y": y,
-        "voxel_resolution_z": z,
+        **_resolution(view.voxel_resolution),
     }
+
+
+def _resolution(voxel_nm: Resolution) -> dict[str, float]:
+    return {f"voxel_resolution_{axis}": size for axis, size in zip("xyz", voxel_nm, strict=True)}

@@ -62,6 +62,9 @@ class Sandbox:
             server_versions: replaces what info, materialize or segmentation say they are.
             clock_offset_s: how far the servers' clocks are ahead.
             seed: where the orders of rows start.
+
+        Raises:
+            ConfigError: when the port is taken.
         """
         stacks = [datastacks] if isinstance(datastacks, Datastack) else list(datastacks)
         versions = {**SERVER_VERSIONS, **(server_versions or {})}
@@ -73,7 +76,7 @@ class Sandbox:
         self._gate = Gate(token, tokens, dataset=stacks[0].name if stacks else "sandbox")
         self._rate = RateLimit(*rate_limit) if rate_limit else None
         self._listener = Listener(port, self._serve, clock_offset_s=clock_offset_s)
-        self.url = self._site.url = f"http://127.0.0.1:{self._listener.server_port}"
+        self.url = self._site.url = f"http://127.0.0.1:{self._listener.port}"
 
     def __enter__(self) -> Self:
         self.start()

@@ -12,15 +12,17 @@ import email.utils
 import logging
 import os
 import socket
+import socketserver
 import struct
 import threading
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from crantdb.errors import ConfigError
 from crantdb.sandbox.exchange import Request, Response, broken_header_page
 
 if TYPE_CHECKING:
@@ -50,14 +52,18 @@ class Delivery:
     wait_s: float = 0.0
 
 
-class Listener(HTTPServer):
+class Listener(socketserver.TCPServer):
     """A server with one thread a connection, which can be stopped while clients hold connections open."""
 
     request_queue_size = 128
     allow_reuse_address = True
 
     def __init__(self, port: int, serve: Callable[[Request], Delivery], *, clock_offset_s: float) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            msg = f"port {port} cannot be had ({error}): choose another, or 0 for a free one"
+            raise ConfigError(msg) from error
         self.serve = serve
         self.clock_offset_s = clock_offset_s
         self.stopping = threading.Event()
@@ -65,15 +71,23 @@ class Listener(HTTPServer):
         self._open: dict[socket.socket, threading.Thread] = {}
         self._accepting = threading.Thread(target=self._accept, name="sandbox", daemon=True)
 
+    @property
+    def port(self) -> int:
+        """The port that was bound."""
+        return int(self.socket.getsockname()[1])
+
     def start(self) -> None:
         """Begin to accept connections."""
         self._accepting.start()
 
     def stop(self) -> None:
-        """Close every connection and wait until the last handler is done."""
+        """Close every connection and wait until the last handler is done; a second time does nothing."""
+        if self.stopping.is_set():
+            return
         self.stopping.set()
-        self.shutdown()
-        self._accepting.join()
+        if self._accepting.is_alive():
+            self.shutdown()
+            self._accepting.join()
         with self._lock:
             still = dict(self._open)
         for connection in still:
@@ -134,37 +148,36 @@ class _Handler(BaseHTTPRequestHandler):
         if delivery.wait_s and self.server.stopping.wait(delivery.wait_s):
             self.close_connection = True
             return
-        whole = self._bytes(delivery.response)
+        head, body = self._parts(delivery.response)
         if delivery.sent is None:
-            self.connection.sendall(whole)
+            self.connection.sendall(head + body)
             return
         self.close_connection = True
-        body = len(delivery.response.body)
-        self.connection.sendall(
-            whole[: len(whole) - body + int(body * delivery.sent)] if delivery.sent else b""
-        )
+        nothing = delivery.reset and delivery.sent == 0
+        self.connection.sendall(b"" if nothing else head + body[: int(len(body) * delivery.sent)])
         if delivery.reset:
             # Lingering for zero seconds turns the close into a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(self.connection.detach())
 
-    def _bytes(self, response: Response) -> bytes:
+    def _parts(self, response: Response) -> tuple[bytes, bytes]:
+        """Return head and body as sent."""
         try:
-            head = self._head(response).encode("latin-1")
+            return self._head(response).encode("latin-1"), response.body
         except UnicodeEncodeError:
             # The real server cannot put such a notice into a header either: its WSGI server gives up.
-            response = broken_header_page()
             self.close_connection = True
-            head = self._head(response).encode("latin-1")
-        return head if self.command == "HEAD" else head + response.body
+            page = broken_header_page()
+            return self._head(page).encode("latin-1"), page.body
 
     def _head(self, response: Response) -> str:
-        status = HTTPStatus(response.status)
+        phrases = {status.value: status.phrase for status in HTTPStatus}
+        phrase = phrases.get(response.status, "Unknown")
         date = email.utils.formatdate(time.time() + self.server.clock_offset_s, usegmt=True)
         length = ("Content-Length", str(len(response.body)))
         headers = (("Server", "sandbox"), ("Date", date), *response.headers, length, *_EVERYWHERE)
         lines = [
-            f"HTTP/1.1 {response.status} {status.phrase}",
+            f"HTTP/1.1 {response.status} {phrase}",
             *(f"{name}: {value}" for name, value in headers),
         ]
         return "\r\n".join(lines) + "\r\n\r\n"

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crantdb.sandbox import chunks, morphology, story
-from crantdb.sandbox.brain import Brain, all_tables
+from crantdb.sandbox import chunks, labels, morphology, story
+from crantdb.sandbox import synapses as of_synapses
+from crantdb.sandbox.brain import Brain
 from crantdb.sandbox.given import Datastack, GivenTable, GivenView, Version
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _EXPIRES: Mapping[int, datetime | None] = MappingProxyType(
         6: datetime(2026, 7, 20, 7, 8, 45, 353580, UTC),
     }
 )
-_FIRST_FROZEN, _LAST_FROZEN = 2, 5
+_FIRST_FROZEN, _FIRST_AVAILABLE, _LAST_FROZEN = 2, 3, 5
 _ONLY_IN = MappingProxyType({"bound_tags_user": 3})
 _CONNECTIONS_SCHEMA = MappingProxyType(
     {
@@ -102,8 +103,7 @@ def generate_world(
     history = story.tell(pieces, grid, neurons=neurons, moments_us=moments, rng=story_rng)
     brain = Brain(pieces, shapes, neurons, history)
     noted = moments[_FIRST_FROZEN - 1]
-    tables = all_tables(brain, synapses=synapses, first_version=3, at_us=noted, rng=table_rng)
-    truth = Truth(brain, tables)
+    truth = Truth(brain, _live_tables(brain, synapses, noted, table_rng))
     return Datastack(
         name,
         tuple(_frozen(version, truth) for version in _VERSIONS),
@@ -112,6 +112,31 @@ def generate_world(
         soma_table="nuclei_v1",
         info={"proofreading_status_table": "proofreading_status", "cell_identification_table": "cell_types"},
         truth=truth,
+    )
+
+
+def _live_tables(
+    brain: Brain, synapses: int, noted_us: int, rng: np.random.Generator
+) -> tuple[LiveTable, ...]:
+    """Return every live table; proofreaders noted root ids down at the given moment."""
+    synapse_table = of_synapses.synapses(brain, synapses, _FIRST_AVAILABLE, rng)
+    nuclei = labels.nuclei(brain, rng)
+    private = {"read_permission": "PRIVATE", "user_id": "17", "description": "private"}
+    return (
+        synapse_table,
+        nuclei,
+        labels.cell_types(brain, rng),
+        labels.tags(brain, "bound_tags", 100, rng),
+        labels.tags_of_users(brain, rng),
+        of_synapses.groups(synapse_table, rng),
+        labels.types_of_nuclei(nuclei, rng),
+        labels.proofreading(brain, noted_us, rng),
+        labels.proofread(brain, noted_us, rng),
+        labels.points_at_nuclei(brain, nuclei, rng),
+        of_synapses.transmitters(brain, rng),
+        of_synapses.validity(synapse_table, rng),
+        labels.tags(brain, "private_tags", 50, rng, **private),
+        labels.tags(brain, "notice_unicode", 50, rng, notice_text="⚠ vorläufig — 蟻 labels"),
     )
 
 

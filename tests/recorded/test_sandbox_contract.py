@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from crantdb.sandbox import Datastack, Fault, Sandbox, Version, generate_world
@@ -167,3 +168,42 @@ def test_every_recording_is_replayed_or_left_out_for_a_reason(capsys: pytest.Cap
             print(f"  {count:3} {reason}")
     assert set(left_out) == {*LEFT_OUT.values(), *LEFT_OUT_BY_NAME.values()}
     assert set(TARGETS) >= set(LEFT_OUT_BY_NAME)
+
+
+def test_the_comparison_sees_what_differs() -> None:
+    """A recorded answer equals itself; another status, header, column, key or message is told."""
+    query, listing, error = (
+        wire.read(WIRE, name)
+        for name in ("0081_q_syn_idrange_v3", "0042_mat_version_metadata_v3", "0069_mat_count_zzz")
+    )
+    assert [wire.differences(recording, recording.answer) for recording in (query, listing, error)] == [
+        [],
+        [],
+        [],
+    ]
+    as_double = query.answer.table().cast(bent(query.answer.table().schema))
+    changed = [
+        (query, replace(query.answer, status=404)),
+        (query, replace(query.answer, headers={**query.answer.headers, "content-type": ("text/plain",)})),
+        (query, replace(query.answer, headers={**query.answer.headers, "warning": ("Other notice",)})),
+        (query, replace(query.answer, body=as_stream(as_double))),
+        (listing, replace(listing.answer, body=listing.answer.body.replace(b"is_merged", b"merged"))),
+        (listing, replace(listing.answer, body=listing.answer.body.replace(b"true", b"1"))),
+        (error, replace(error.answer, body=error.answer.body.replace(b"404 Not Found", b"401 Unauthorized"))),
+    ]
+    assert [bool(wire.differences(recording, answer)) for recording, answer in changed] == [True] * len(
+        changed
+    )
+
+
+def bent(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose ids are doubles."""
+    return schema.set(0, pa.field("id", pa.float64()))
+
+
+def as_stream(table: pa.Table) -> bytes:
+    """Return a table as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
