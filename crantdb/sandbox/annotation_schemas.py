@@ -152,6 +152,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
 
 def _object(properties: Mapping[str, Any], required: list[str], *, more: bool) -> dict[str, Any]:
+    """Return the JSON Schema of an object."""
     return {
         "type": "object",
         "properties": dict(properties),
@@ -161,6 +162,7 @@ def _object(properties: Mapping[str, Any], required: list[str], *, more: bool) -
 
 
 def _property(field: Field) -> dict[str, Any]:
+    """Return the JSON Schema of a field."""
     if field.kind == "id":
         return {"type": "integer"}
     if field.kind in {"point", "bound_point"}:
@@ -176,6 +178,7 @@ def _property(field: Field) -> dict[str, Any]:
 
 
 def _columns(field: Field) -> tuple[tuple[str, pa.DataType], ...]:
+    """Return the columns into which a field falls: name and type."""
     if field.kind not in {"point", "bound_point"}:
         return ((field.name, _ARROW[field.kind]),)
     position = tuple((f"{field.name}_position_{axis}", pa.int64()) for axis in "xyz")

@@ -104,6 +104,7 @@ class LiveTable:
     def _rows(
         self, history: History, kept: NDArray[np.int64], valid: NDArray[np.bool_], at_us: int
     ) -> pa.Table:
+        """Return the kept rows in the order of the schema, with the bookkeeping at the end."""
         columns = {"id": pa.array(self.ids[kept]), "valid": pa.array(valid)}
         parts = {name: column.take(pa.array(kept)) for name, column in self.values.items()}
         for name, points in self.points.items():
@@ -120,6 +121,7 @@ class LiveTable:
 def _point_columns(
     name: str, points: Points, kept: NDArray[np.int64], *, history: History, at_us: int
 ) -> dict[str, pa.Array]:
+    """Return the columns of a point for the kept rows."""
     none = np.zeros(len(points.voxels), dtype=bool)
     is_null = (none if points.is_null is None else points.is_null)[kept]
     voxels = points.voxels[kept]

@@ -60,6 +60,7 @@ class Gate:
         return invalid_token(url)
 
     def _without_token(self, request: Request, url: str) -> Response:
+        """Return how a request without a token is turned away: a browser is sent to sign in."""
         given = request.query("middle_auth_token")
         if given:
             cookie = ("Set-Cookie", f"middle_auth_token={given}; Secure; HttpOnly; Path=/")
@@ -104,6 +105,7 @@ def invalid_token(url: str) -> Response:
 
 
 def _token_of(request: Request, header: str | None) -> str | None:
+    """Return the token of the header, else of the cookie, else None."""
     if header is not None:
         return header.removeprefix("Bearer ")
     cookie = SimpleCookie(request.headers.get("cookie", "")).get("middle_auth_token")
@@ -111,6 +113,7 @@ def _token_of(request: Request, header: str | None) -> str | None:
 
 
 def _bad_scheme(url: str) -> Response:
+    """Return the answer to an Authorization header that is no bearer's."""
     message = "Authorization header must begin with 'Bearer'"
     why = ', error="invalid_request", error_description="Header must begin with \'Bearer\'"'
     refusal = json_response({"error": "bad_auth_header", "message": message}, status=400)
@@ -118,10 +121,12 @@ def _bad_scheme(url: str) -> Response:
 
 
 def _challenge(url: str, why: str = "") -> tuple[str, str]:
+    """Return the header that says where a token is to be had."""
     return ("WWW-Authenticate", f'Bearer realm="{url}{_AUTHORIZE}"{why}')
 
 
 def _forbidden(reason: str, dataset: str, url: str) -> Response:
+    """Return the 403 for a token that lacks a permission or the terms of service."""
     if reason == "missing_tos":
         form = f"{url}/sticky_auth/api/v1/tos/9/accept"
         data: dict[str, object] = {"tos_form_url": form, "tos_id": 9, "tos_name": "Sandbox terms"}
@@ -133,6 +138,7 @@ def _forbidden(reason: str, dataset: str, url: str) -> Response:
 
 
 def _redirect(to: str) -> Response:
+    """Return a redirect with the page that goes with it."""
     link = f'<a href="{to}">{to}</a>'
     page = (
         "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"

@@ -105,6 +105,7 @@ class Chunkedgraph:
         return compact_json(request, {"new_roots": [root.id for root in created], "old_roots": old})
 
     def _history(self, pcg: str) -> History:
+        """Return the history behind a chunkedgraph."""
         stacks = self._site.datastacks()
         found = next((s.chunkedgraph for s in stacks if s.pcg_table == pcg and s.chunkedgraph), None)
         if found is None:
@@ -124,6 +125,7 @@ def _moment(request: Request, name: str = "timestamp") -> int:
 
 
 def _stop_layer(request: Request) -> int | None:
+    """Return the layer asked for: 2, or None for the usual one."""
     text = request.query("stop_layer")
     if not text:
         return None
@@ -134,6 +136,7 @@ def _stop_layer(request: Request) -> int | None:
 
 
 def _ids(request: Request, name: str) -> Sequence[int]:
+    """Return the ids of a JSON body."""
     try:
         return [int(node) for node in json.loads(request.body)[name]]
     except (ValueError, KeyError, TypeError) as error:
@@ -142,6 +145,7 @@ def _ids(request: Request, name: str) -> Sequence[int]:
 
 
 def _known(history: History, node: int) -> Root:
+    """Return the root of an id."""
     if node not in history.roots:
         msg = f"{node} is no root id"
         raise ChunkedgraphError(msg)
@@ -149,6 +153,7 @@ def _known(history: History, node: int) -> Root:
 
 
 def _leaves(request: Request, history: History, node: int) -> list[int]:
+    """Return the leaves of a root as asked for: layer and box."""
     root = _known(history, node)
     stop = _stop_layer(request)
     found = history.l2_leaves(root) if stop == 2 else history.leaves(root)

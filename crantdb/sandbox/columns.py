@@ -67,6 +67,7 @@ def stored(rows: pa.Table, *, is_view: bool) -> pa.Table:
 
 
 def _stored_column(values: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Return a column in the type in which it is stored."""
     kind, name = field.type, field.name
     if name in _ID_NAMES or name.endswith(_SEGMENTATION):
         return values.cast(pa.int64())

@@ -73,6 +73,7 @@ class Editor:
         )
 
     def _ingest(self) -> None:
+        """Give every object of the beginning its first root id."""
         labels = self._labels()
         ids = self._new_roots(int(labels.max()) + 1)
         self._current = ids[labels]
@@ -109,6 +110,7 @@ class Editor:
         return np.asarray(labels, dtype=np.int64)
 
     def _new_roots(self, count: int) -> NDArray[np.int64]:
+        """Return fresh root ids, counted up from 1."""
         numbers = np.arange(self._made + 1, self._made + count + 1)
         self._made += count
         return self._grid.layout.make(self._grid.layers, np.zeros((count, 3), dtype=np.int64), numbers)
@@ -120,6 +122,7 @@ class Editor:
 
 
 def _timeline(changes: list[tuple[NDArray[np.int64], NDArray[np.int64], int]], stride: int) -> Timeline:
+    """Return changes (pieces, values, epoch) as a timeline."""
     keys = np.concatenate([pieces * stride + epoch for pieces, _, epoch in changes])
     values = np.concatenate([values for _, values, _ in changes])
     order = np.argsort(keys)

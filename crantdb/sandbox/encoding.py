@@ -40,6 +40,7 @@ def as_served(rows: pa.Table, *, doubles: bool) -> pa.RecordBatch:
 
 
 def _served_column(column: pa.ChunkedArray, *, doubles: bool) -> pa.Array:
+    """Return a column as one array in the type in which it is served."""
     array = column.combine_chunks()
     array = array if isinstance(array, pa.Array) else pa.concat_arrays(array.chunks)
     if pa.types.is_floating(array.type):
@@ -88,6 +89,7 @@ def _plain_columns(batch: pa.RecordBatch) -> Sequence[list[Any]]:
 
 
 def _json_value(value: object) -> object:
+    """Return a value as JSON can hold it."""
     if isinstance(value, float):
         return round(value, 10) if math.isfinite(value) else None
     if isinstance(value, datetime):

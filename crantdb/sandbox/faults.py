@@ -116,6 +116,7 @@ class _Armed:
         self._seen = 0
 
     def strikes(self, target: str) -> bool:
+        """Count a request that matches; return whether it is struck."""
         if not self._pattern.search(target):
             return False
         turn = self._seen - self.fault.after

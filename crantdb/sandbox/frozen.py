@@ -111,6 +111,7 @@ class Frozen:
             raise ServerError(msg)
 
     def _source(self, version: Version, given: GivenTable) -> Source:
+        """Return a table of a version as a source of rows."""
         if version.status == "EXPIRED":
             why = f'relation "{given.name}" does not exist\nLINE 2: FROM {given.name} \n             ^\n'
             msg = f"Execution failed on sql 'SELECT {given.name}.id \nFROM {given.name}': {why}"
@@ -120,6 +121,7 @@ class Frozen:
         return Source(given.name, relation, columns, given.voxel_resolution, is_split=not version.is_merged)
 
     def _answer(self, request: Request, asked: _Asked) -> Response:
+        """Return the rows asked for, with all their headers."""
         if request.query("direct_sql_pandas", "True").lower() == "false":
             msg = "501 Not Implemented: the sandbox does not mangle types as direct_sql_pandas=False does"
             raise ServerError(msg)
@@ -141,6 +143,7 @@ class Frozen:
         )
 
     def _shape(self, request: Request, asked: _Asked) -> Shape:
+        """Return limit, order and the like for a request."""
         limits = [self._site.options.row_limit, asked.query.limit]
         limits += [struck.rows for struck in [request.fault("row_limit")] if struck]
         limit = min(limit for limit in limits if limit is not None)
@@ -157,6 +160,7 @@ class Frozen:
         return min(100.0, 100.0 * int(wanted) / max(rows, 1))
 
     def _run(self, built: statement.Statement) -> pa.Table:
+        """Return the rows of a statement; what DuckDB refuses is answered as Postgres would."""
         try:
             return self._site.store.fetch(built.sql, built.parameters)
         except duckdb.Error as error:

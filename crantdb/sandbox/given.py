@@ -202,6 +202,7 @@ def tables_from_folder(folder: Path) -> tuple[GivenTable, ...]:
 
 
 def _read_table(path: Path) -> GivenTable:
+    """Return a file's table."""
     rows = pa.parquet.read_table(path) if path.suffix == ".parquet" else pa.csv.read_csv(path)
     return GivenTable(path.stem, rows, schema_type=_guess_schema(set(rows.column_names)))
 

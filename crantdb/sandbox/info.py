@@ -76,10 +76,12 @@ class Info:
         return json_response(stacks, indent=4)
 
     def _volumes(self) -> dict[str, int]:
+        """Return the numbers of the aligned volumes by name."""
         names = dict.fromkeys(stack.aligned_volume for stack in self._site.datastacks())
         return {name: number for number, name in enumerate(names, start=1)}
 
     def _volume(self, name: str) -> dict[str, Any]:
+        """Return an aligned volume as it is served."""
         return {
             "id": self._volumes()[name],
             "name": name,
@@ -89,6 +91,7 @@ class Info:
         }
 
     def _describe(self, stack: Datastack) -> dict[str, Any]:
+        """Return a datastack as it is served."""
         url, name = self._site.url, stack.name
         described = {
             "aligned_volume": self._volume(stack.aligned_volume),

@@ -193,6 +193,7 @@ class Materialize:
         return json_response(schemas, status=200 if schemas else 404)
 
     def _table_names(self, stack: str, number: int) -> list[str]:
+        """Return the tables that a version lists."""
         found = find_datastack(self._site, stack)
         version = found.version(number)
         if version is None:
@@ -215,6 +216,7 @@ def find_view(version: Version, name: str) -> GivenView:
 
 
 def _version_metadata(stack: Datastack, version: Version) -> dict[str, Any]:
+    """Return a version as it is served."""
     return {
         "valid": version.valid,
         "datastack": stack.name,
@@ -228,6 +230,7 @@ def _version_metadata(stack: Datastack, version: Version) -> dict[str, Any]:
 
 
 def _table_metadata(stack: Datastack, version: Version, table: GivenTable) -> dict[str, Any]:
+    """Return a table as it is served; one without segmentation has fewer fields."""
     before = sum(len(v.tables) for v in stack.versions[: stack.versions.index(version)])
     created = naive(min(v.time_stamp for v in stack.versions) - _CREATED)
     described = {
@@ -255,6 +258,7 @@ def _table_metadata(stack: Datastack, version: Version, table: GivenTable) -> di
 
 
 def _view_metadata(stack: Datastack, view: GivenView) -> dict[str, Any]:
+    """Return a view as it is served."""
     known = [other.name for version in stack.versions for other in version.views]
     return {
         "id": known.index(view.name) + 1,
@@ -267,4 +271,5 @@ def _view_metadata(stack: Datastack, view: GivenView) -> dict[str, Any]:
 
 
 def _resolution(voxel_nm: Resolution) -> dict[str, float]:
+    """Return a voxel size as the three fields that hold it."""
     return {f"voxel_resolution_{axis}": size for axis, size in zip("xyz", voxel_nm, strict=True)}

@@ -59,6 +59,7 @@ def twigs(neurons: Sequence[Skeleton], count: int, rng: np.random.Generator) -> 
 
 
 def _from_navis(neuron: object) -> Skeleton:
+    """Return a navis neuron, in units of 8 nm, as a skeleton in nm."""
     nodes = neuron.nodes  # type: ignore[attr-defined]
     ids = nodes["node_id"].to_numpy(np.int64)
     parents = nodes["parent_id"].to_numpy(np.int64)
@@ -73,6 +74,7 @@ def _from_navis(neuron: object) -> Skeleton:
 
 
 def _placed(example: Skeleton, rng: np.random.Generator) -> Skeleton:
+    """Return an example turned, perhaps mirrored, and moved."""
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))  # orthogonal: a rotation, or one with a mirror
     middle = (example.xyz_nm.min(axis=0) + example.xyz_nm.max(axis=0)) / 2
     shift = CENTRE_NM + rng.normal(0, _SCATTER_NM, 3)
@@ -82,6 +84,7 @@ def _placed(example: Skeleton, rng: np.random.Generator) -> Skeleton:
 
 
 def _path_to_root(neuron: Skeleton, node: int, most: int) -> NDArray[np.int64]:
+    """Return up to `most` nodes from a node towards its root."""
     path = [node]
     while len(path) < most and neuron.parent[path[-1]] >= 0:
         path.append(int(neuron.parent[path[-1]]))

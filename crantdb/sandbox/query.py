@@ -88,6 +88,7 @@ def read_query(request: Request, table: str | None) -> Query:
 
 
 def _json_object(request: Request) -> dict[str, Any]:
+    """Return the body as a dict."""
     try:
         body = json.loads(request.body or b"{}")
     except ValueError:
@@ -99,6 +100,7 @@ def _json_object(request: Request) -> dict[str, Any]:
 
 
 def _check(body: dict[str, Any], known: frozenset[str]) -> None:
+    """Refuse fields that the server does not know, or of the wrong form."""
     errors = {name: ["Unknown field."] for name in body if name not in known}
     for name in ("limit", "offset"):
         value = body.get(name, 0)
@@ -114,6 +116,7 @@ def _check(body: dict[str, Any], known: frozenset[str]) -> None:
 
 
 def _filters(body: dict[str, Any]) -> tuple[Filter, ...]:
+    """Return all conditions of a body."""
     return tuple(
         Filter(kind, table, column, value)
         for kind in FILTERS

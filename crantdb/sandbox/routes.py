@@ -52,6 +52,7 @@ class Routes:
         return endpoint(request, **values)
 
     def _match(self, request: Request) -> tuple[Endpoint, Mapping[str, Any]] | None:
+        """Return the endpoint and the values of its path, or None."""
         adapter = self._map.bind("sandbox")
         try:
             return adapter.match(request.path, method=request.method)
@@ -60,6 +61,7 @@ class Routes:
 
 
 def _info(info: Info) -> Iterator[Route]:
+    """Give the routes of the info service."""
     yield "GET", "/info/version", info.version
     yield "GET", "/info/api/v2/datastacks", info.datastacks
     yield "GET", "/info/api/v2/datastack/full/<name>", info.datastack
@@ -70,6 +72,7 @@ def _info(info: Info) -> Iterator[Route]:
 
 
 def _materialize(engine: Materialize) -> Iterator[Route]:
+    """Give the routes of the materialization engine's metadata."""
     yield "GET", "/materialize/version", engine.server_version
     yield "GET", "/materialize/api/versions", engine.api_versions
     yield "GET", f"{_STACK}/versions", engine.versions
@@ -88,12 +91,14 @@ def _materialize(engine: Materialize) -> Iterator[Route]:
 
 
 def _queries(frozen: Frozen) -> Iterator[Route]:
+    """Give the routes of its queries."""
     yield "POST", f"{_VERSION}/table/<table>/query", frozen.table
     yield "POST", f"{_VERSION}/query", frozen.join
     yield "POST", f"{_VERSION}/views/<view>/query", frozen.view
 
 
 def _schema(service: SchemaService) -> Iterator[Route]:
+    """Give the routes of the schema service."""
     yield "GET", "/schema/versions", service.versions
     yield "GET", "/schema/api/v2/type", service.types
     yield "GET", "/schema/api/v2/type/<name>", service.type
@@ -102,6 +107,7 @@ def _schema(service: SchemaService) -> Iterator[Route]:
 
 
 def _chunkedgraph(graph: Chunkedgraph) -> Iterator[Route]:
+    """Give the routes of the chunkedgraph."""
     yield "GET", "/segmentation/api/versions", graph.api_versions
     yield "GET", "/segmentation/api/version", graph.server_version
     yield "GET", "/segmentation/table/<pcg>/info", graph.info

@@ -101,6 +101,7 @@ class Sandbox:
         self._site.replace(datastack)
 
     def _serve(self, request: Request) -> Delivery:
+        """Return what to send to a request and how, and log it."""
         struck = Request(
             request.method,
             request.path,
@@ -134,6 +135,7 @@ class Sandbox:
         return invalid_token(self.url) if request.fault("token_expired") else None
 
     def _answer(self, request: Request) -> Response:
+        """Return the answer of the gate, else of the endpoint."""
         refusal = self._gate.refusal(request, self.url)
         if refusal is None and self._rate is not None:
             refusal = self._rate.refusal(request)

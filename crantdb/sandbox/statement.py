@@ -113,10 +113,12 @@ def quoted(name: str) -> str:
 
 
 def _at(table: str, column: str) -> str:
+    """Return a column of a table as an SQL expression."""
     return f"{quoted(table)}.{quoted(column)}"
 
 
 def _order(sources: Sequence[Source], seed: int) -> str:
+    """Return the clause that shuffles the rows by a seed."""
     rows = ", ".join(f"{quoted(source.name)}.rowid" for source in sources)
     return f"ORDER BY hash({rows}, {seed}) \n"
 
@@ -160,6 +162,7 @@ def _served_names(
 
 
 def _suffixes(sources: Sequence[Source], query: Query) -> Mapping[str, str]:
+    """Return the suffix of each table: as asked by name, as asked in a list, or x and y."""
     if query.suffixes is not None:
         return query.suffixes
     if query.suffix_list is not None:
@@ -173,6 +176,7 @@ def _select_list(
     picked: Mapping[str, tuple[Column, ...]],
     query: Query,
 ) -> list[str]:
+    """Return the SQL expressions of all served columns."""
     last = next((s for s in sources if query.tables and s.name == query.tables[-1][0]), sources[0])
     wanted = query.resolution or last.resolution
     out = []
@@ -186,6 +190,7 @@ def _select_list(
 
 
 def _expressions(source: Source, column: Column, name: str, ratio: Sequence[float]) -> list[str]:
+    """Return the SQL expressions of one model column."""
     if column.is_point:
         axes = zip(column.parts, "xyz", ratio, strict=True)
         return [
@@ -208,6 +213,7 @@ def _voxel(expression: str, ratio: float) -> str:
 
 
 def _conditions(sources: Mapping[str, Source], filters: Sequence[Filter]) -> tuple[list[str], list[Any]]:
+    """Return the SQL conditions of all filters, and their parameters."""
     conditions: list[str] = []
     parameters: list[Any] = []
     for wanted in filters:
@@ -221,6 +227,7 @@ def _conditions(sources: Mapping[str, Source], filters: Sequence[Filter]) -> tup
 
 
 def _condition(wanted: Filter, column: Column) -> tuple[str, list[Any]]:
+    """Return the SQL condition of one filter, and its parameters."""
     at = _at(wanted.table, wanted.column)
     if wanted.kind == "spatial":
         return _inside_box(wanted, column)
@@ -238,6 +245,7 @@ def _condition(wanted: Filter, column: Column) -> tuple[str, list[Any]]:
 
 
 def _inside_box(wanted: Filter, column: Column) -> tuple[str, list[Any]]:
+    """Return the condition that a point lies in a box, faces included."""
     low, high = wanted.value
     if not all(a < b for a, b in zip(low, high, strict=True)):
         shown = ["[" + " ".join(f"{value:>5}" for value in corner) + "]" for corner in (low, high)]

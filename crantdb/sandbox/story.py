@@ -84,6 +84,7 @@ def _one_round(faulty: _Faulty) -> Iterator[tuple[str, Pair]]:
 
 
 def _faults(pieces: Pieces, neurons: int, rng: np.random.Generator) -> _Faulty:
+    """Return what is wrong with the first segmentation."""
     by_shape = [
         np.flatnonzero(pieces.piece_shape == shape) for shape in range(int(pieces.piece_shape.max()) + 1)
     ]
@@ -104,6 +105,7 @@ def _faults(pieces: Pieces, neurons: int, rng: np.random.Generator) -> _Faulty:
 def _orphans(
     pieces: Pieces, by_shape: Sequence[np.ndarray], neurons: int, rng: np.random.Generator
 ) -> list[Pair]:
+    """Return a pair for each twig: its first piece, and one of the nearest of a neuron."""
     out = []
     for index, members in enumerate(by_shape[neurons:]):
         target = by_shape[(index // 2) % neurons]

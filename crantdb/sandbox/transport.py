@@ -111,9 +111,11 @@ class Listener(socketserver.TCPServer):
         _LOG.debug("a connection broke off", exc_info=True)
 
     def _accept(self) -> None:
+        """Accept connections until told to stop."""
         self.serve_forever(poll_interval=0.02)
 
     def _handle(self, request: socket.socket, client_address: object) -> None:
+        """Handle a connection to its end."""
         try:
             self.finish_request(request, client_address)
         except OSError:
@@ -145,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the console quiet: the request log holds what was asked."""
 
     def _deliver(self, delivery: Delivery) -> None:
+        """Send a response, or as much of it as is to be sent."""
         if delivery.wait_s and self.server.stopping.wait(delivery.wait_s):
             self.close_connection = True
             return
@@ -171,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._head(page).encode("latin-1"), page.body
 
     def _head(self, response: Response) -> str:
+        """Return status line and headers."""
         phrases = {status.value: status.phrase for status in HTTPStatus}
         phrase = phrases.get(response.status, "Unknown")
         date = email.utils.formatdate(time.time() + self.server.clock_offset_s, usegmt=True)

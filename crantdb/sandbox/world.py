@@ -141,6 +141,7 @@ def _live_tables(
 
 
 def _micros(moment: datetime) -> int:
+    """Return a moment in µs since 1970."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // (datetime.resolution)
 
 
@@ -156,6 +157,7 @@ def _frozen(version: Version, truth: Truth) -> Version:
 
 
 def _views(tables: Sequence[GivenTable]) -> tuple[GivenView, ...]:
+    """Return the views of a version with these tables."""
     rows = {table.name: table.rows for table in tables}
     nuclei = rows["nuclei_v1"].select(
         ["id", "volume", *(f"{name}_position_{axis}" for name in ("pt", "bb_start") for axis in "xyz")]
@@ -180,6 +182,7 @@ def _views(tables: Sequence[GivenTable]) -> tuple[GivenView, ...]:
 
 
 def _connections(synapses: pa.Table) -> pa.Table:
+    """Return the pairs of connected neurons with their numbers."""
     pair = ["pre_pt_root_id", "post_pt_root_id"]
     wanted = [("id", "count"), ("size", "sum"), ("size", "mean"), ("id", "max"), ("valid", "any")]
     grouped = synapses.group_by(pair, use_threads=False).aggregate(wanted)

@@ -157,10 +157,12 @@ def differences(recording: Recording, ours: Answer) -> list[str]:
 
 
 def _decoded(body: bytes, headers: Mapping[str, tuple[str, ...]]) -> bytes:
+    """Return a body without its gzip."""
     return gzip.decompress(body) if headers.get("content-encoding") == ("gzip",) else body
 
 
 def _request_body(folder: Path, name: str, meta: Mapping[str, Any]) -> bytes:
+    """Return the recorded body of a request."""
     file = folder / f"{name}.reqbody"
     if file.exists():
         return file.read_bytes()
@@ -187,6 +189,7 @@ def _warnings(recording: Recording, ours: Answer) -> list[str]:
 
 
 def _tables(real: Answer, ours: Answer, *, ordered: bool) -> list[str]:
+    """Compare columns, types, pandas metadata and column names."""
     ours_schema, real_schema = ours.table().schema, real.table().schema
     pairs = [[(f.name, str(f.type)) for f in schema] for schema in (real_schema, ours_schema)]
     names = [ast.literal_eval(answer.headers["column_names"][0]) for answer in (real, ours)]
@@ -202,6 +205,7 @@ def _tables(real: Answer, ours: Answer, *, ordered: bool) -> list[str]:
 
 
 def _bodies(real: Any, ours: Any) -> list[str]:
+    """Compare two JSON bodies; of errors, their family."""
     if isinstance(real, dict) and "traceback" in real:
         same = set(real) == set(ours) and _family(real["message"]) == _family(ours["message"])
         return [] if same else [f"error {ours} in place of {real}"]
@@ -236,6 +240,7 @@ def _shapes(real: Any, ours: Any, at: str) -> list[str]:
 
 
 def _members(real: dict[str, Any], ours: dict[str, Any], at: str) -> list[str]:
+    """Compare two objects key by key."""
     if real and all(re.fullmatch(r"\d{10,}", key) for key in (*real, *ours)):
         return _shapes([*real.values()], [*ours.values()], f"{at}[id]")
     if set(real) != set(ours):
@@ -255,10 +260,12 @@ def _elements(real: list[Any], ours: list[Any], at: str) -> list[str]:
 
 
 def _shape(value: Any) -> Any:
+    """Return a value with its types in the place of its values."""
     if isinstance(value, dict):
         return {key: _shape(inner) for key, inner in value.items()}
     return type(value).__name__
 
 
 def _words(page: bytes) -> list[str]:
+    """Return the words of a page, links left out."""
     return re.findall(r"[A-Za-z]+", re.sub(rb"https?://[^ \"<]+", b"", page).decode())

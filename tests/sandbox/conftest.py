@@ -32,6 +32,7 @@ def world() -> Datastack:
 
 @pytest.fixture(scope="session")
 def _served(world: Datastack) -> Iterator[Sandbox]:
+    """Return the sandbox that all tests share."""
     with Sandbox(world, rows_in_order=True) as sandbox:
         yield sandbox
 
