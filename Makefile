@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 SCALE  ?= 1m
 
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test check lowest bench soak clean
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -27,6 +27,12 @@ check: $(STAMP)  ## style, types, floors, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/interrogate crantdb tests
+	$(BIN)/python -m pytest -q tests/docs/test_pages.py
+
+lowest:          ## the tests with the oldest dependencies we support
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints-lowest.txt
+	.venv-lowest/bin/python -m pytest -q -n 2 --dist loadfile -m 'not soak'
 
 bench: $(STAMP)  ## the measurements (SCALE=1m)
 	$(BIN)/python -m benchmarks.sync --scale $(SCALE)
@@ -35,4 +41,4 @@ soak: $(STAMP)   ## the long kill and fault runs
 	$(BIN)/python -m pytest -q -m soak -s
 
 clean:           ## remove the environment and what tools left
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-lowest .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
