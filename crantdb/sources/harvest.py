@@ -175,7 +175,7 @@ class Harvest:
             raise IncompleteError(msg, expected=rows, got=got)
         if fetched.limit is not None:
             self._chunk_rows = min(self._chunk_rows, max(1, int(FILL * fetched.limit)))
-        return self._cut(_Task(task.span, rows)), None
+        return self._cut(_Task(task.span, rows, task.stride)), None
 
     def _cut(self, task: _Task) -> list[_Task]:
         """Cut a span in two; one count tells the rows of both."""

@@ -1,0 +1,1 @@
+"""Tests of the remote services: spans, harvests, requests."""
