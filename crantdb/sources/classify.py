@@ -120,8 +120,9 @@ def _client_error(answer: Answer) -> SourceError:
     if answer.status == 401 or kind in {"bad_auth_header", "invalid_token", "no_token"}:
         return _make(AuthError, answer, f"{answer.url} refuses the token ({_text(answer)}). {HOW_TO_GET_ONE}")
     if answer.status == 429:
-        msg = f"{answer.url} asks for fewer requests: {_text(answer)}"
         wait = _seconds(answer.header("retry-after"))
+        after = "" if wait is None else f", the next one after {wait:g} s"
+        msg = f"{answer.url} asks for fewer requests{after}: {_text(answer)}"
         return RateLimited(msg, url=answer.url, status=answer.status, retry_after_s=wait)
     kinds = {
         403: (AuthError, "forbids this"),

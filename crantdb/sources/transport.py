@@ -12,13 +12,16 @@ import requests
 import tenacity
 from requests.adapters import HTTPAdapter
 
-from crantdb.errors import BadResponse, Interrupted, RateLimited, ServiceUnavailable, TransientError
+from crantdb.errors import AuthError, Interrupted, RateLimited, ServiceUnavailable, TransientError
 from crantdb.sources.classify import Answer, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CONNECT_TIMEOUT_S = 20.0
+SECRET_CHARS = 16
+"""Real tokens are 32 characters; a much shorter one would be found in texts that do not hold it."""
+
 log = logging.getLogger("crantdb.sources")
 Decoded = TypeVar("Decoded")
 
@@ -74,6 +77,8 @@ class Transport:
     ) -> None:
         for prefix in ("http://", "https://"):
             session.mount(prefix, HTTPAdapter(max_retries=0, pool_maxsize=16))
+        # Without an `auth` of its own a session takes one from ~/.netrc and puts it in the token's place.
+        session.auth = _as_it_is
         self.stop = threading.Event()
         self.meter = Meter()
         self.last_date = ""
@@ -114,18 +119,22 @@ class Transport:
             return decode(self._once(method, url, params, body, headers))
 
         start = time.monotonic()
+        retrying = self._retrying()
         try:
-            return self._retrying()(once)
+            return retrying(once)
         except TransientError as error:
-            tried = f"{error} (given up after {self._rule.tries} tries at most in {time.monotonic() - start:.0f} s)"
-            error.args = (tried,)
+            took = f"{retrying.statistics['attempt_number']} tries in {time.monotonic() - start:.0f} s"
+            error.args = (
+                f"{error} (given up after {took}; tries and patience_s in crantdb.toml set the bounds)",
+            )
             raise
 
     def _retrying(self) -> tenacity.Retrying:
         """Return the rule as tenacity has it."""
         rule = self._rule
         return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(rule.tries) | tenacity.stop_after_delay(rule.patience_s),
+            # "Before": a wait that would outlast the patience, as a Retry-After may, is not begun.
+            stop=tenacity.stop_after_attempt(rule.tries) | tenacity.stop_before_delay(rule.patience_s),
             wait=_Wait(rule),
             retry=tenacity.retry_if_exception_type(TransientError),
             sleep=tenacity.sleep_using_event(self.stop),
@@ -163,25 +172,37 @@ class Transport:
         except requests.Timeout as error:
             msg = f"{url} gave no byte for {self._timeout[1]:g} s (timeout_s in crantdb.toml)"
             raise ServiceUnavailable(msg, url=url) from error
-        except requests.exceptions.InvalidHeader:
+        except (requests.exceptions.InvalidHeader, UnicodeError):
             msg = "the token holds characters that no HTTP header may carry: copy it again, without blanks or line ends"
-            raise BadResponse(msg, url=url) from None
+            raise AuthError(msg, url=url) from None
         except requests.RequestException as error:
             raise ServiceUnavailable(self._hidden(f"{url}: {_cause(error)}"), url=url) from error
         finally:
             self.meter.add(requests=1, seconds=time.monotonic() - start)
         self.meter.add(size=len(response.content))
         self.last_date = response.headers.get("Date", "")
-        answer = Answer(response.status_code, response.headers, response.content, url)
+        answer = Answer(response.status_code, response.headers, self._readable(response), url)
         failure = error_of(answer)
         if failure is not None:
             failure.args = (self._hidden(str(failure)),)
             raise failure
         return answer
 
+    def _readable(self, response: requests.Response) -> bytes:
+        """Return the body; a text without the secret, so that nothing made of it later can show it."""
+        rows = "arrow" in response.headers.get("Content-Type", "")
+        if self._secret is None or len(self._secret) < SECRET_CHARS or rows:
+            return response.content
+        return response.content.replace(self._secret.encode(), b"[token]")
+
     def _hidden(self, text: str) -> str:
         """Return a text without the secret."""
         return text.replace(self._secret, "[token]") if self._secret else text
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return a request unchanged: its headers carry the token already."""
+    return request
 
 
 class _Wait(tenacity.wait.wait_base):
