@@ -103,6 +103,7 @@ def _partners(
     pieces = brain.pieces
     shape = pieces.piece_shape[pieces.node_piece]
     _, chunk = np.unique(pieces.piece_chunk, axis=0, return_inverse=True)
+    chunk = chunk.reshape(-1)  # numpy 2.0 alone keeps the axis
     node_chunk = chunk[pieces.node_piece]
     neighbours = np.bincount(np.unique(np.stack([chunk, pieces.piece_shape]), axis=1)[0])
     drive = rng.lognormal(0, 0.7, len(brain.shapes))[shape] * (neighbours[node_chunk] > 1)
