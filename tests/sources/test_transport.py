@@ -117,7 +117,7 @@ def test_nobody_listens() -> None:
     """A server that is not there is `ServiceUnavailable` in the system's own words."""
     with Loopback([GOOD]) as server:
         url = server.url
-    with pytest.raises(ServiceUnavailable, match="[Cc]onnection refused"):
+    with pytest.raises(ServiceUnavailable, match=r"[Cc]onnection refused"):
         _transport().json(url)
 
 
@@ -285,11 +285,10 @@ def test_a_token_that_fits_no_header_is_said_so(token: str) -> None:
 
 def test_the_token_goes_to_no_other_server() -> None:
     """A redirect is not followed, so the token is not sent on; the message says what to write in crantdb.toml."""
-    with (
-        Loopback([GOOD]) as other,
-        Loopback([Reply(b"", "301 Moved", (("Location", f"{other.url}/x"),))]) as server,
-    ):
-        with pytest.raises(BadResponse, match=r"redirects to .* Write that address as `server`"):
+    with Loopback([GOOD]) as other:
+        away = Reply(b"", "301 Moved", (("Location", f"{other.url}/x"),))
+        told = r"redirects to .* Write that address as `server`"
+        with Loopback([away]) as server, pytest.raises(BadResponse, match=told):
             _transport().json(server.url)
     assert other.seen == []
 

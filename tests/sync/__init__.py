@@ -1,0 +1,1 @@
+"""Tests of the sync, against the sandbox over real HTTP."""
