@@ -61,6 +61,18 @@ def parse_root_id(value: object) -> RootId:
     return RootId(parsed)
 
 
+def _whole(values: ArrayLike) -> NDArray[np.int64]:
+    """Return an array of int64; a float or a bool in it would have bent or invented an id, and is refused."""
+    array = np.asarray(values)
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        msg = f"an array of {array.dtype} holds no ids: pass int64, never a float on the way"
+        raise NotAnId(msg)
+    if array.dtype == np.uint64 and (array > MAX_ID).any():
+        msg = f"{array.max()} is not an id: an id is a whole number from 0 to {MAX_ID}"
+        raise NotAnId(msg)
+    return array.astype(np.int64, copy=False)
+
+
 @dataclass(frozen=True, slots=True)
 class BitLayout:
     """How a chunkedgraph packs layer, chunk and segment into 64 bits: ``| layer | x | y | z | segment |``.
@@ -94,12 +106,20 @@ class BitLayout:
         return 64 - self.layer_bits - 3 * self.spatial_bits[layer]
 
     def layer(self, ids: ArrayLike) -> NDArray[np.int64]:
-        """Return the layer of each id (1 supervoxel, 2 L2 chunk, the highest: root)."""
-        return np.asarray(ids, dtype=np.int64) >> (64 - self.layer_bits)
+        """Return the layer of each id (1 supervoxel, 2 L2 chunk, the highest: root).
+
+        Raises:
+            NotAnId: when the ids are not integers.
+        """
+        return _whole(ids) >> (64 - self.layer_bits)
 
     def chunk(self, ids: ArrayLike, layer: int) -> NDArray[np.int64]:
-        """Return the chunk coordinates of ids of one layer, shape (n, 3)."""
-        array = np.atleast_1d(np.asarray(ids, dtype=np.int64))
+        """Return the chunk coordinates of ids of one layer, shape (n, 3).
+
+        Raises:
+            NotAnId: when the ids are not integers.
+        """
+        array = np.atleast_1d(_whole(ids))
         bits, low = self.spatial_bits[layer], self.segment_bits(layer)
         mask = (1 << bits) - 1
         return np.stack([(array >> (low + shift * bits)) & mask for shift in (2, 1, 0)], axis=1)
@@ -108,10 +128,10 @@ class BitLayout:
         """Return ids of a layer from chunk coordinates, shape (n, 3), and segment numbers, shape (n,).
 
         Raises:
-            NotAnId: when a coordinate or a segment number does not fit its bits.
+            NotAnId: when a coordinate or a segment number is no integer or does not fit its bits.
         """
-        xyz = np.atleast_2d(np.asarray(chunk, dtype=np.int64))
-        number = np.atleast_1d(np.asarray(segment, dtype=np.int64))
+        xyz = np.atleast_2d(_whole(chunk))
+        number = np.atleast_1d(_whole(segment))
         bits, low = self.spatial_bits[layer], self.segment_bits(layer)
         if (xyz < 0).any() or (xyz >> bits).any() or (number < 0).any() or (number >> low).any():
             msg = f"a chunk coordinate needs more than {bits} bits or a segment more than {low} at layer {layer}"
