@@ -35,6 +35,7 @@ class CaveSettings:
     Attributes:
         tables: the tables and views to mirror; None for all that can be read.
         exclude: tables and views to leave out.
+        synapse_tables: tables to arrange as synapses beside the datastack's own synapse table.
         parallel: requests at a time, 1 to 8.
         timeout_s: seconds without a byte after which a request is given up.
         chunk_rows: rows to ask for at once; lowered by itself to what the server allows.
@@ -44,6 +45,7 @@ class CaveSettings:
 
     tables: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+    synapse_tables: tuple[str, ...] = ()
     parallel: int = 2
     timeout_s: float = 120.0
     chunk_rows: int = 100_000
@@ -89,8 +91,8 @@ def config_text(datastack: str, server: str | None, *, parallel: int = 2) -> str
     address = check_server(server or (known.server if known else ""))
     return (
         "# What this warehouse mirrors, and from where. Tokens never stand here: see `crantdb doctor`.\n"
-        f"datastack = {json.dumps(datastack)}\n"
-        f"server = {json.dumps(address)}\n"
+        f"datastack = {_quoted(datastack)}\n"
+        f"server = {_quoted(address)}\n"
         "\n[cave]\n"
         '# tables = ["synapses_v2", "cell_types"]   # default: every table and view that can be read\n'
         "# exclude = []\n"
@@ -98,6 +100,11 @@ def config_text(datastack: str, server: str | None, *, parallel: int = 2) -> str
         "# timeout_s = 120   # seconds without a byte before a request is given up\n"
         "# chunk_rows = 100000   # rows a request; lowered by itself to what the server allows\n"
     )
+
+
+def _quoted(text: str) -> str:
+    """Write a text as TOML, which takes JSON's escapes but for its surrogate pairs, and wants one more."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_config(path: Path) -> Config:
@@ -171,15 +178,16 @@ def check_server(value: str) -> str:
 
 
 def _server(value: object) -> str:
-    """Check for an http(s) address without credentials."""
-    parts = urlsplit(_text(value))
+    """Check for an http(s) address without credentials; a message never repeats what may be one."""
+    address = _text(value).strip()
+    if "@" in address or "?" in address:
+        msg = "must not carry a name, a password or a query"
+        raise ValueError(msg)
+    parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         msg = f"must start with https:// or http://, not {value!r}"
         raise ValueError(msg)
-    if parts.username or parts.password:
-        msg = "must not carry a name or password"
-        raise ValueError(msg)
-    return str(value).rstrip("/")
+    return address.rstrip("/")
 
 
 def _table(value: object) -> dict[str, Any]:
@@ -214,6 +222,7 @@ def _between(low: float, high: float, kind: type[int | float]) -> Callable[[obje
 _CAVE_FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "tables": _names,
     "exclude": _names,
+    "synapse_tables": _names,
     "parallel": _between(1, 8, int),
     "timeout_s": _between(0.1, 3600, float),
     "chunk_rows": _between(1, 10_000_000, int),
@@ -263,8 +272,8 @@ def cave_token(server: str) -> Token | None:
 def _secret(path: Path) -> str:
     """Read the token in one of caveclient's files."""
     try:
-        value = json.loads(path.read_text("utf-8"))["token"]
+        value = _text(json.loads(path.read_text("utf-8"))["token"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f'{path} holds no token: it should read {{"token": "…"}} ({type(error).__name__})'
         raise ConfigError(msg) from None
-    return str(value).strip()
+    return value.strip()
