@@ -33,7 +33,12 @@ def declared_columns(table: str) -> tuple[DeclaredColumn, ...]:
     con = duckdb.connect(":memory:")
     try:
         con.execute(text)
-        rows = con.sql(f'DESCRIBE "{table}"').fetchall()
+        # Not DESCRIBE: of a table that is called `tables`, it lists all tables.
+        rows = con.execute(
+            "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
+            "WHERE table_name = ? AND NOT internal ORDER BY column_index",
+            [table],
+        ).fetchall()
     finally:
         con.close()
-    return tuple(DeclaredColumn(name, kind, null == "YES") for name, kind, null, *_ in rows)
+    return tuple(DeclaredColumn(*row) for row in rows)
