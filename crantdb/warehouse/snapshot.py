@@ -73,6 +73,7 @@ class TableState:
         exceptions: counted, not hidden: e.g. ``{"pre_pt_root_id is NULL": 3}``.
         drift: what differs from the declared schema, in words.
         files: the files that make it up.
+        sort_order: the columns its rows are sorted by, across files too; empty when not stated.
     """
 
     schema: str
@@ -91,6 +92,7 @@ class TableState:
     exceptions: Mapping[str, int]
     drift: tuple[str, ...]
     files: tuple[DataFile, ...]
+    sort_order: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -214,10 +216,13 @@ def read_manifest(path: Path) -> Snapshot:
 
 
 def tool_version() -> str:
-    """Return the version of crantdb that runs."""
-    from importlib.metadata import version  # noqa: PLC0415 - slow to load, asked for once a commit
+    """Return the version of crantdb that runs; ``0+uninstalled`` for a checkout that was not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - slow, asked for once a commit
 
-    return version("crantdb")
+    try:
+        return version("crantdb")
+    except PackageNotFoundError:
+        return "0+uninstalled"
 
 
 def _damaged(path: Path, why: str) -> CorruptWarehouse:
@@ -260,6 +265,7 @@ def _table(raw: dict[str, Any]) -> TableState:
         "columns": tuple(Column(**column) for column in raw["columns"]),
         "files": tuple(DataFile(**file) for file in raw["files"]),
         "drift": tuple(raw["drift"]),
+        "sort_order": tuple(raw.get("sort_order", ())),
         "fetched_at": datetime.fromisoformat(raw["fetched_at"]),
         "as_of": _moment(raw["as_of"]),
     }
