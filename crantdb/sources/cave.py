@@ -319,9 +319,10 @@ def _spans(
         return [] if done else [(Span(), expected)]
     if Span() in done:
         return []
-    if rows.table.kind == "table" or expected <= chunk_rows:
+    if rows.table.kind == "table":
         return [(span, None) for span in gaps(done)] if done else [(Span(), expected)]
-    # A view's key may be NULL: an open lower end would let such rows in, so it is closed at the lowest key.
+    # A view's key may be NULL: counting such rows among those of an open span would leave them out of every
+    # part it is cut into. They are a span of their own, and the lowest one is closed at the lowest key.
     left = [Span(span.start, span.high) for span in gaps(done)]
     if Span(nulls=True) not in done:
         left.append(Span(nulls=True))

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crantdb.errors import BadResponse, NotServed, ReferenceNotLoaded, ServiceUnavailable
+from crantdb.errors import BadResponse, NotServed, ReferenceNotLoaded, ServiceUnavailable, Unreadable
 from crantdb.sources.harvest import Fetched
 from crantdb.sources.materialization import id_columns, warned_limit
+from crantdb.sources.ranges import Span
 
 if TYPE_CHECKING:
     from crantdb.sources.classify import Answer
     from crantdb.sources.materialization import RemoteTable
-    from crantdb.sources.ranges import Span
     from crantdb.sources.transport import Transport
 
 _QUERY = {
@@ -107,12 +107,15 @@ class CaveRows:
 
         Raises:
             BadResponse: when a row lies outside the span, or comes twice.
+            Unreadable: when a view that cannot be cut holds more rows than the server gives at once.
             SourceError: as `Transport.json`.
         """
         fetched = self._ask(self._filters(span))
+        if self.key is None:
+            return self._whole(fetched)
         if fetched.limit is not None and fetched.rows.num_rows >= fetched.limit and not span.is_single:
             return fetched
-        if self.key is not None and not span.nulls:
+        if not span.nulls:
             self._check_inside(fetched.rows, span)
         rows = fetched.rows if self.is_merged else self._with_nulls(fetched.rows, span)
         return Fetched(rows, fetched.limit)
@@ -158,14 +161,31 @@ class CaveRows:
             "POST", url, decode=decode_arrow, params=params, body=text, headers=_HEADERS
         )
 
+    def _whole(self, fetched: Fetched) -> Fetched:
+        """Return the rows of what cannot be cut, unless the server cut them all the same."""
+        if fetched.limit is not None and (counted := self.count(Span())) > fetched.rows.num_rows:
+            msg = (
+                f"{self.name} has {counted:,} rows and no whole-number column to cut it by, and the server gives "
+                f"{fetched.limit:,} at once, so that it cannot be read completely. Exclude it in crantdb.toml"
+            )
+            raise Unreadable(msg, url=self.query_url)
+        return Fetched(fetched.rows, None)
+
     def _check_inside(self, rows: pa.Table, span: Span) -> None:
-        """Refuse rows outside the span: the server did not filter as it was asked."""
+        """Refuse rows outside the span, and an id that comes twice: the server did not do as it was asked."""
         if self.key not in rows.column_names:
             msg = f"{self.name} came without its column {self.key!r} (it has {', '.join(rows.column_names)})"
             raise BadResponse(msg, url=self.query_url)
         found = pc.min_max(rows[self.key]).as_py()
         if found["min"] is not None and not (span.start <= found["min"] and found["max"] < span.end):
             msg = f"{self.name}: asked for {self.key} in {span}, the server gave {found['min']} to {found['max']}"
+            raise BadResponse(msg, url=self.query_url)
+        twice = rows.num_rows - pc.count_distinct(rows[self.key], mode="all").as_py()
+        if twice and self.table.kind == "table":
+            msg = (
+                f"{self.name}: of the {rows.num_rows:,} rows the server gave for {span}, {twice:,} repeat the id of "
+                f"another, so that as many may be missing. Run the command again; what was staged is kept"
+            )
             raise BadResponse(msg, url=self.query_url)
 
     # --- NULL ids of split versions -------------------------------------------------------------------

@@ -97,7 +97,7 @@ def _inherited(
     parent: Snapshot | None, version: MaterializationVersion, wish: Wish, listed: Collection[str]
 ) -> list[str]:
     """Return the CAVE tables of the current snapshot that a new main version must bring too."""
-    if parent is None or parent.main.version == version.number:
+    if parent is None or (parent.main.version, parent.main.as_of) == (version.number, version.as_of):
         return []
     names = [table.name for table in parent.main.tables.values() if table.schema == "cave"]
     kept = [name for name in names if name not in wish.drop]
