@@ -23,22 +23,20 @@ def declarations() -> dict[str, str]:
     return sql_texts("schemas")
 
 
-def declared_columns(table: str) -> tuple[DeclaredColumn, ...]:
-    """Return the columns of a declared table, in order.
+def declared_columns(*tables: str) -> dict[str, tuple[DeclaredColumn, ...]]:
+    """Return the columns of declared tables, in order, by table.
 
     Raises:
         KeyError: when no such table is declared.
     """
-    text = declarations()[table]
+    texts = declarations()
     con = duckdb.connect(":memory:")
     try:
-        con.execute(text)
-        # Not DESCRIBE: of a table that is called `tables`, it lists all tables.
-        rows = con.execute(
-            "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
-            "WHERE table_name = ? AND NOT internal ORDER BY column_index",
-            [table],
-        ).fetchall()
+        con.execute(";\n".join(texts[table] for table in tables))
+        described = {table: con.sql(f'DESCRIBE "{table}"').fetchall() for table in tables}
     finally:
         con.close()
-    return tuple(DeclaredColumn(*row) for row in rows)
+    return {
+        table: tuple(DeclaredColumn(name, kind, null == "YES") for name, kind, null, *_ in rows)
+        for table, rows in described.items()
+    }

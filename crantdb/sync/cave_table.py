@@ -6,22 +6,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crantdb.errors import IncompleteError, ReferenceNotLoaded, Unreadable
-from crantdb.schema import declared_columns
 from crantdb.sources.cave import key_of
 from crantdb.sources.materialization import id_columns
 from crantdb.sources.ranges import Span
+from crantdb.sync.finish import finish
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.staging import Staging, StagingKey, open_staging
-from crantdb.warehouse.validate import Constraint, ValidTable, validate
 
 if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sources.extract import Extract
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+    from crantdb.sync.finish import Forms
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Column
-    from crantdb.warehouse.staging import StagedTable
+    from crantdb.warehouse.validate import ValidTable
 
 
 def staging_key(cave: Cave, version: MaterializationVersion, table: RemoteTable) -> StagingKey:
@@ -43,9 +42,14 @@ def stage(
     warehouse: Warehouse,
     version: MaterializationVersion,
     table: RemoteTable,
+    *,
+    forms: Forms,
     progress: Progress,
-) -> tuple[ValidTable, TableFacts]:
+) -> list[tuple[ValidTable, TableFacts]]:
     """Fetch what is not yet staged of a table, join it and check it.
+
+    Returns:
+        The table; for a synapse table also the four tables made of it.
 
     Raises:
         SourceError: when the server does not give everything; what was staged is kept.
@@ -61,18 +65,16 @@ def stage(
         raise
     progress.begin(table.name, extract.expected_rows, staging.rows)
     _fill(staging, extract, progress, table.name)
-    fetched_at = _fetched_at(staging)
-    staged = staging.finish()
-    valid = validate(
-        staged,
-        rows_expected=extract.expected_rows,
-        constraints=constraints_of(staged, table),
-        exceptions=exceptions_of(staged),
+    facts = TableFacts(
+        kind=table.kind,
+        source=table.metadata,
+        fetched_at=_fetched_at(staging),
+        as_of=version.as_of if id_columns(staging.schema().names) else None,
+        completeness=extract.completeness,
     )
+    made = finish(staging, facts, expected_rows=extract.expected_rows, forms=forms)
     progress.end(table.name)
-    drift = drift_of(valid.columns) if table.name == cave.info.get("synapse_table") else ()
-    as_of = version.as_of if any(id_columns([column.name]) for column in valid.columns) else None
-    return valid, TableFacts(table.kind, table.metadata, fetched_at, as_of, extract.completeness, drift)
+    return made
 
 
 def _fill(staging: Staging, extract: Extract, progress: Progress, name: str) -> None:
@@ -95,39 +97,3 @@ def _fetched_at(staging: Staging) -> datetime:
         noted = datetime.now(UTC).isoformat()
         staging.set_note("fetched_at", noted)
     return datetime.fromisoformat(noted)
-
-
-def constraints_of(staged: StagedTable, table: RemoteTable) -> list[Constraint]:
-    """Return what must hold for every row of a CAVE table; nothing is known of a view's rows."""
-    if table.kind != "table":
-        return []
-    promises = [Constraint("id is never NULL", '"id" IS NOT NULL')]
-    if "valid" in staged.arrow.names:
-        promises.append(Constraint("valid is true (the server gives no other rows)", '"valid"'))
-    if "target_id" in staged.arrow.names:
-        promises.append(Constraint("target_id is never NULL", '"target_id" IS NOT NULL'))
-    return promises
-
-
-def exceptions_of(staged: StagedTable) -> dict[str, str]:
-    """Return what is counted: looked-up ids that are none."""
-    conditions: dict[str, str] = {}
-    for column in id_columns(staged.arrow.names):
-        conditions[f"{column} is NULL"] = f'"{column}" IS NULL'
-        conditions[f"{column} is 0"] = f'"{column}" = 0'
-        conditions[f"{column} is 1"] = f'"{column}" = 1'
-    return conditions
-
-
-def drift_of(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """Say how the datastack's synapse table differs from the declared one."""
-    declared = {c.name: c.type for c in declared_columns("synapse_source") if not c.name.startswith("voxel_")}
-    found = {column.name: column.type for column in columns}
-    absent = [f"{name} is absent" for name in declared if name not in found]
-    retyped = [
-        f"{n} is {found[n]}, not {kind}" for n, kind in declared.items() if n in found and found[n] != kind
-    ]
-    further = [
-        f"{name} {kind} is new" for name, kind in found.items() if name not in declared and name != "valid"
-    ]
-    return (*absent, *retyped, *further)

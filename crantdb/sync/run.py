@@ -17,12 +17,14 @@ from crantdb.errors import (
     Unreadable,
 )
 from crantdb.sync.cave_table import stage, staging_key
+from crantdb.sync.finish import Forms
 from crantdb.sync.progress import Silence
 from crantdb.sync.selection import Selection, Wish, select
 from crantdb.warehouse.catalog import register
 from crantdb.warehouse.commit import Change, commit
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.lock import writing
+from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.snapshot import current, read_manifest
 from crantdb.warehouse.staging import StagingKey, clear, staged
 
@@ -66,7 +68,13 @@ class SyncReport:
 
 
 def sync(
-    cave: Cave, warehouse: Warehouse, config: Config, wish: Wish, progress: Progress | None = None
+    cave: Cave,
+    warehouse: Warehouse,
+    config: Config,
+    wish: Wish,
+    progress: Progress | None = None,
+    *,
+    memory: str | None = None,
 ) -> SyncReport:
     """Bring a materialization version into the warehouse as a new snapshot.
 
@@ -78,20 +86,22 @@ def sync(
         SourceError: when the server does not give everything.
         ValidationError: when rows break a promise.
         WarehouseError: when the store refuses.
+        ConfigError: when the memory promise is too small.
     """
     progress = progress or Silence()
     start = time.monotonic()
+    forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, promised_bytes(memory))
     with writing(warehouse, "sync"):
         parent = _parent(warehouse, config)
         selection = choose(cave, warehouse, config, wish, parent)
         _say_first(cave, warehouse, selection, progress)
-        tables, skipped = _stage_all(cave, warehouse, selection, progress)
+        tables, skipped = _stage_all(cave, warehouse, selection, forms=forms, progress=progress)
         snapshot, changed = parent, False
         if tables or _is_news(selection, parent):
             cave.check_version(selection.version)
             snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped))
             changed = True
-            clear(warehouse, [valid.staged.key for valid, _ in tables])
+            clear(warehouse, [staging_key(cave, selection.version, table) for table, _ in selection.fetch])
             progress.say(f"committed snapshot {snapshot.number}")
     assert snapshot is not None  # noqa: S101 - a sync without a parent always commits
     if changed or not warehouse.database.exists():
@@ -99,7 +109,7 @@ def sync(
     return SyncReport(
         snapshot,
         changed,
-        {valid.staged.key.table: valid.staged.rows for valid, _ in tables},
+        {valid.staged.key.table: valid.staged.rows for valid, facts in tables if facts.kind != "derived"},
         skipped,
         time.monotonic() - start,
         cave.transport.meter.requests,
@@ -203,7 +213,7 @@ def left_over(warehouse: Warehouse, cave: Cave, selection: Selection) -> list[st
 
 
 def _stage_all(
-    cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress
+    cave: Cave, warehouse: Warehouse, selection: Selection, *, forms: Forms, progress: Progress
 ) -> tuple[list[tuple[ValidTable, TableFacts]], dict[str, str]]:
     """Stage every table; return the valid ones, and the others with the reason."""
     tables: list[tuple[ValidTable, TableFacts]] = []
@@ -214,7 +224,7 @@ def _stage_all(
         if f"cave.{table.name}" in skipped:
             continue
         try:
-            tables.append(stage(cave, warehouse, selection.version, table, progress))
+            tables += stage(cave, warehouse, selection.version, table, forms=forms, progress=progress)
         except (Unreadable, ReferenceNotLoaded) as error:
             _skip(table, must, error, skipped, progress)
     return tables, skipped

@@ -79,7 +79,7 @@ def select(
     chosen = list(named) if wish.tables is not None else [name for name in listed if name not in exclude]
     must = {*named, *inherited}
     carried = () if have is None else tuple(have.tables.values())
-    there = {table.name for table in carried}
+    there = {table.name for table in carried if table.schema == "cave"}
     names = [name for name in dict.fromkeys([*chosen, *inherited]) if name not in there]
     return Selection(version, main, tuple((listed[name], name in must) for name in names), carried)
 

@@ -26,16 +26,18 @@ from crantdb.warehouse.relations import (
     insert,
     literal,
     mirror_statements,
+    mirrors,
     relation_names,
     snapshot_row,
     snapshots_row,
-    synapse_source_statement,
+    source_statement,
+    sources_of,
     tables_rows,
 )
 from crantdb.warehouse.snapshot import Snapshot, VersionState, read_manifest, read_snapshot, state_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -94,7 +96,7 @@ def catalog_statements(
     place: Warehouse, snapshot: Snapshot, *, version: int | None = None, versions: Sequence[int] = ()
 ) -> list[str]:
     """Return the statements that make a snapshot queryable in an empty database, in order."""
-    declared = declared_columns("synapse_source")
+    declared = declared_columns("synapse_source", "synapse_by_post_source")
     result = _version_statements(place, snapshot, version, declared, schema="main")
     for other in versions:
         result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
@@ -106,17 +108,21 @@ def _version_statements(
     place: Warehouse,
     snapshot: Snapshot,
     version: int | None,
-    declared: Sequence[DeclaredColumn],
+    declared: Mapping[str, Sequence[DeclaredColumn]],
     *,
     schema: str,
 ) -> list[str]:
     """Return the statements for one version: mirrors, tables, functions, views, macros."""
     state = state_for(place, snapshot, version)
     suffix = "" if schema == "main" else f"_{schema}"
-    source = synapse_source_statement(snapshot, state, declared, suffix=suffix, schema=schema)
     result = mirror_statements(place, state, suffix=suffix, alias_schema=schema)
-    result += [] if source is None else [source]
-    made = {"synapse_source"} if source is not None else set()
+    own = mirrors(state, suffix)
+    sources = sources_of(snapshot, state)
+    result += [
+        source_statement(name, table, declared[name], mirror=own[table.key], schema=schema)
+        for name, table in sources.items()
+    ]
+    made = set(sources) | set(free_in_main(relation_names(state.tables.values())).values())
     texts = declarations()
     for name, text in texts.items():
         if name not in made:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from crantdb.warehouse.files import StagedFile
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.staging import StagedFile
     from crantdb.warehouse.validate import ValidTable
 
 _READ_ONLY = 0o444
@@ -214,6 +214,7 @@ def _publish(warehouse: Warehouse, valid: ValidTable, facts: TableFacts) -> Tabl
         columns=valid.columns,
         fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
         sort_key=key.sort_key,
+        sort_order=valid.staged.order,
         fetched_at=facts.fetched_at,
         as_of=facts.as_of,
         version=key.version,

@@ -40,6 +40,8 @@ CANONICAL = frozenset(
 )
 """Names that mean one thing in every lab; a mirrored table of such a name keeps to its own schema."""
 
+_OWN_TABLES = frozenset({"edges", "edges_by_post", "synapse_ids"})
+
 _DUCKDBS_OWN = ("duckdb_", "sqlite_", "pragma_", "pg_")
 
 
@@ -87,9 +89,12 @@ def relation_names(tables: Iterable[TableState]) -> dict[str, str]:
 
 
 def free_in_main(names: Mapping[str, str]) -> dict[str, str]:
-    """Return those SQL names, by key, that may also stand in `main` without hiding something else."""
+    """Return those SQL names, by key, that may also stand in `main` without hiding something else.
+
+    A canonical name belongs to crantdb's own table of that name (but for one that a view of that name reads).
+    """
     taken = set(CANONICAL)
-    free: dict[str, str] = {}
+    free = {key: name for key, name in names.items() if key.startswith("derived.") and name in _OWN_TABLES}
     for key, name in names.items():
         folded = name.casefold()
         if folded not in taken and not folded.startswith(_DUCKDBS_OWN):
@@ -115,7 +120,7 @@ def mirror_statements(
         alias_schema: the schema that free names are aliased into.
     """
     names = relation_names(state.tables.values())
-    made = sorted({table.schema for table in state.tables.values()} | {"cave", "seatable"})
+    made = sorted({table.schema for table in state.tables.values()} | {"cave", "derived", "seatable"})
     result = [f"CREATE SCHEMA IF NOT EXISTS {ident(schema + suffix)}" for schema in made]
     for key, table in state.tables.items():
         target = f"{ident(table.schema + suffix)}.{ident(names[key])}"
@@ -135,28 +140,51 @@ def mirror_statements(
     return result
 
 
-def synapse_source_statement(
-    snapshot: Snapshot, state: VersionState, declared: Sequence[DeclaredColumn], *, suffix: str, schema: str
-) -> str | None:
-    """Return the statement that makes `synapse_source` of the datastack's synapse table; None when it is not mirrored.
+def sources_of(snapshot: Snapshot, state: VersionState) -> dict[str, TableState]:
+    """Return which table stands behind each source relation of the canonical views, where it is mirrored."""
+    keys = {
+        "synapse_source": f"cave.{snapshot.info.get('synapse_table')}",
+        "synapse_by_post_source": "derived.synapses_by_post",
+    }
+    return {name: state.tables[key] for name, key in keys.items() if key in state.tables}
 
-    Declared columns that the server does not have come as NULL; others of its own follow.
+
+def source_statement(
+    relation: str, table: TableState, declared: Sequence[DeclaredColumn], *, mirror: str, schema: str
+) -> str:
+    """Return the statement that makes a source relation of a table.
+
+    Declared columns that the table does not have come as NULL; others of its own follow.
+
+    Args:
+        relation: the source relation's name.
+        table: the table behind it.
+        declared: the relation's declared columns.
+        mirror: the table's own relation, quoted.
+        schema: where the source relation stands.
     """
-    table = state.tables.get(f"cave.{snapshot.info.get('synapse_table')}")
-    if table is None:
-        return None
     resolution = voxel_resolution(table) or (None, None, None)
     extra = {f"voxel_{axis}_nm": literal(size) for axis, size in zip("xyz", resolution, strict=True)}
-    has = {column.name for column in table.columns}
-    wanted = [
-        f"CAST({ident(c.name) if c.name in has else extra.get(c.name, 'NULL')} AS {c.type}) AS {ident(c.name)}"
-        for c in declared
-    ]
+    types = {column.name: column.type for column in table.columns}
+    wanted = [_conforming(column, types, extra) for column in declared]
     known = {column.name for column in declared}
     own = [ident(column.name) for column in table.columns if column.name not in known]
-    name = relation_names(state.tables.values())[table.key]
-    source = f"{ident(table.schema + suffix)}.{ident(name)}"
-    return f"CREATE VIEW {ident(schema)}.synapse_source AS SELECT {', '.join(wanted + own)} FROM {source}"
+    return f"CREATE VIEW {ident(schema)}.{relation} AS SELECT {', '.join(wanted + own)} FROM {mirror}"
+
+
+def _conforming(column: DeclaredColumn, types: Mapping[str, str], extra: Mapping[str, str]) -> str:
+    """Return a declared column as it is selected: as it is where the types agree, so that filters reach the files."""
+    name = ident(column.name)
+    if types.get(column.name) == column.type:
+        return name
+    value = name if column.name in types else extra.get(column.name, "NULL")
+    return f"CAST({value} AS {column.type}) AS {name}"
+
+
+def mirrors(state: VersionState, suffix: str) -> dict[str, str]:
+    """Return each table's own relation, quoted, by `TableState.key`."""
+    names = relation_names(state.tables.values())
+    return {key: f"{ident(state.tables[key].schema + suffix)}.{ident(name)}" for key, name in names.items()}
 
 
 def voxel_resolution(table: TableState) -> tuple[float, float, float] | None:

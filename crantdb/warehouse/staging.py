@@ -20,15 +20,14 @@ import pyarrow.parquet as pq
 
 from crantdb.errors import StagingMismatch, ValidationError
 from crantdb.warehouse.durable import (
-    HashingFile,
-    new_file,
     storage_errors,
     sync_file,
     sync_folder,
     write_bytes,
 )
+from crantdb.warehouse.files import FileWriter, StagedFile
 from crantdb.warehouse.layout import folder_name
-from crantdb.warehouse.parquet import FILE_ROWS, TableWriter, bounds, in_row_groups, write_one
+from crantdb.warehouse.parquet import bounds, write_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,18 +95,6 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedFile:
-    """One finished file of a staged table: absolute path and what a manifest will say of it."""
-
-    path: Path
-    rows: int
-    bytes: int
-    sha256: str
-    key_min: int | None
-    key_max: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class StagedTable:
     """A whole table, staged but not validated.
 
@@ -116,12 +103,14 @@ class StagedTable:
         arrow: its schema.
         files: its files, in key order; at least one.
         rows: the rows in them.
+        order: the columns its rows are sorted by.
     """
 
     key: StagingKey
     arrow: pa.Schema
     files: tuple[StagedFile, ...]
     rows: int
+    order: tuple[str, ...] = ()
 
 
 class Staging:
@@ -189,45 +178,37 @@ class Staging:
             ValidationError: when a key that must be unique comes twice.
             StagingMismatch: when two pieces do not have the same columns.
         """
-        run = self._run()
-        shutil.rmtree(self.folder / "done", ignore_errors=True)
-        schema = self._schema()
-        files: list[StagedFile] = []
-        groups = in_row_groups(self._ordered(schema))
-        pending = next(groups, schema.empty_table())
-        while pending is not None:
-            file, pending = self._write_file(pending, groups, name=f"{run}-part-{len(files):05d}.parquet")
-            files.append(file)
-        return StagedTable(self.key, schema, tuple(files), sum(file.rows for file in files))
+        self.clear_done()
+        schema = self.schema()
+        files = FileWriter(self.done, self.run(), schema, key=self.key.sort_key).write(self.ordered(schema))
+        order = (self.key.sort_key,) if self.key.sort_key else ()
+        return StagedTable(self.key, schema, files, sum(file.rows for file in files), order)
 
-    def _run(self) -> str:
+    @property
+    def done(self) -> Path:
+        """The folder of finished files."""
+        return self.folder / "done"
+
+    def clear_done(self) -> None:
+        """Forget finished files of an earlier try."""
+        shutil.rmtree(self.done, ignore_errors=True)
+
+    def files(self) -> list[Path]:
+        """Return the pieces' files."""
+        return [self.folder / piece.file for piece in self._pieces if piece.file is not None]
+
+    def run(self) -> str:
         """Return the name of this table's run: the same for every try, so that a retry leaves no orphans."""
         if self.note("run") is None:
             self.set_note("run", uuid.uuid4().hex[:8])
         return str(self.note("run"))
 
-    def _write_file(
-        self, first: pa.Table, groups: Iterator[pa.Table], *, name: str
-    ) -> tuple[StagedFile, pa.Table | None]:
-        """Write row groups until the file is full; also return the group that did not fit, or None."""
-        path = self.folder / "done" / name
-        low: int | None = None
-        high: int | None = None
-        group: pa.Table | None = first
-        with new_file(path) as raw:
-            handle = HashingFile(raw)
-            writer = TableWriter(handle, first.schema)
-            while group is not None and writer.rows + group.num_rows <= FILE_ROWS:
-                if self.key.sort_key is not None:
-                    start, end = bounds(group[self.key.sort_key])
-                    low, high = (start if low is None else low), (high if end is None else end)
-                writer.write(group)
-                group = next(groups, None)
-            writer.close()
-        return StagedFile(path, writer.rows, handle.size, handle.sha256, low, high), group
+    def schema(self) -> pa.Schema:
+        """Return the one schema of all pieces.
 
-    def _schema(self) -> pa.Schema:
-        """Return the one schema of all pieces."""
+        Raises:
+            StagingMismatch: when two pieces do not have the same columns, or nothing is staged.
+        """
         schema: pa.Schema | None = None
         for piece in self._pieces:
             if piece.file is None:
@@ -245,8 +226,12 @@ class Staging:
             raise StagingMismatch(msg)
         return schema
 
-    def _ordered(self, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Yield the pieces' rows in key order, checking the order (and uniqueness) on the way."""
+    def ordered(self, schema: pa.Schema) -> Iterator[pa.Table]:
+        """Yield the pieces' rows in key order, checking the order (and uniqueness) on the way.
+
+        Raises:
+            ValidationError: when a key that must be unique comes twice or is NULL.
+        """
         last: int | None = None
         for piece in sorted(self._pieces, key=_by_key):
             if piece.file is None or not piece.rows:

@@ -100,3 +100,14 @@ def _count(con: duckdb.DuckDBPyConnection, exceptions: Mapping[str, str]) -> dic
     counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in exceptions.values())
     [row] = con.sql(f"SELECT {counts} FROM staged").fetchall()
     return dict(zip(exceptions, row, strict=True))
+
+
+def total_of(staged: StagedTable, column: str) -> int:
+    """Return the sum of a whole-number column of a staged table."""
+    con = duckdb.connect(":memory:")
+    try:
+        rows = con.from_parquet([str(file.path) for file in staged.files])
+        [(total,)] = rows.aggregate(f'coalesce(sum("{column}"), 0)::BIGINT').fetchall()
+    finally:
+        con.close()
+    return int(total)
