@@ -1,0 +1,1 @@
+"""Tests of the warehouse: the disk's part of every promise."""
