@@ -99,7 +99,7 @@ def is_stale(warehouse: Warehouse, who: Holder) -> bool:
 def _take(warehouse: Warehouse, me: Holder) -> None:
     """Create the lock, taking a stale one over."""
     path = warehouse.lock
-    for _ in range(3):
+    for _ in range(5):
         if _create(path, me):
             return
         who = holder(warehouse)
@@ -132,13 +132,23 @@ def _create(path: Path, me: Holder) -> bool:
 
 
 def _set_aside(warehouse: Warehouse, who: Holder) -> None:
-    """Take a stale lock away, unless it changed hands since it was read."""
-    path = warehouse.lock
-    aside = neighbour(path)
-    with contextlib.suppress(FileNotFoundError):
-        if holder(warehouse) == who:
-            path.replace(aside)
-    aside.unlink(missing_ok=True)
+    """Take a stale lock away. Of all who find it dead, only the one that first claims it by its nonce does.
+
+    Without the claim, one would take away the lock that another, quicker one has just made.
+    """
+    claim = warehouse.lock.with_name(f".{warehouse.lock.name}.{who.nonce}.claim")
+    with storage_errors(claim):
+        try:
+            claim.touch(exist_ok=False)
+        except FileExistsError:
+            if _age_s(claim) > HEARTBEAT_S:  # whoever claimed it was killed on the spot
+                claim.unlink(missing_ok=True)
+            return
+        try:
+            if holder(warehouse) == who:
+                warehouse.lock.unlink(missing_ok=True)
+        finally:
+            claim.unlink(missing_ok=True)
 
 
 def _beat(path: Path, stop: threading.Event) -> None:
