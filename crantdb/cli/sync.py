@@ -89,12 +89,22 @@ def _plan(settings: Settings, wish: Wish) -> None:
     settings.say(
         f"version {found.version} as of {found.as_of:%Y-%m-%d %H:%M} UTC"
         f"{'' if found.main else ', added beside the main one'}: {found.rows:,} rows in about {found.requests:,} "
-        f"requests, about {found.bytes / 1e6:,.1f} MB; {found.free_bytes / 1e9:,.1f} GB free. Fetch it: crantdb sync"
+        f"requests, about {found.bytes / 1e6:,.1f} MB on the disk ({found.free_bytes / 1e9:,.1f} GB free)"
     )
+    pace = "as fast as last time" if found.rows_per_s else "at the least, by how long the counts took"
+    settings.say(f"about {_duration(found.seconds)} ({pace}). Fetch it: crantdb sync")
+
+
+def _duration(seconds: float) -> str:
+    """Write a time span for a person."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 @verb("sync")
 @_wish_options
+@click.option("--memory", help="Memory to use at the most, e.g. 8GB (default: a quarter of what there is).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, as `plan` does.")
 @click.option(
     "--discard", "discard_first", is_flag=True, help="First forget what earlier, unfinished syncs staged."
@@ -107,6 +117,7 @@ def sync_verb(
     drop: tuple[str, ...],
     *,
     dry_run: bool,
+    memory: str | None,
     discard_first: bool,
 ) -> None:
     """Bring a materialization version into the warehouse as a new snapshot.
@@ -124,7 +135,7 @@ def sync_verb(
     warehouse, config, cave = opened(settings)
     try:
         with progress_for(settings) as progress:
-            report = sync(cave, warehouse, config, wish, progress)
+            report = sync(cave, warehouse, config, wish, progress, memory=memory)
     finally:
         cave.transport.stop.set()
     _report(settings, report)

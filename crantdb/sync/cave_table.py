@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crantdb.errors import IncompleteError, ReferenceNotLoaded, Unreadable
+from crantdb.errors import (
+    IncompleteError,
+    ReferenceNotLoaded,
+    StagingMismatch,
+    Unreadable,
+    ValidationError,
+)
 from crantdb.sources.cave import key_of
 from crantdb.sources.materialization import id_columns
 from crantdb.sources.ranges import Span
@@ -14,6 +22,8 @@ from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.staging import Staging, StagingKey, open_staging
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crantdb.sources.cave import Cave
     from crantdb.sources.extract import Extract
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
@@ -53,41 +63,69 @@ def stage(
 
     Raises:
         SourceError: when the server does not give everything; what was staged is kept.
-        ValidationError: when the rows break a promise.
+        ValidationError, StagingMismatch: when the rows break a promise; what was staged is forgotten.
         StorageError: when the disk refuses.
     """
     staging = open_staging(warehouse, staging_key(cave, version, table))
-    done = {Span.parse(piece.span) for piece in staging.pieces}
+    with _forgotten_when_wrong(staging):
+        return _made(cave, staging, version, table, forms=forms, progress=progress)
+
+
+@contextlib.contextmanager
+def _forgotten_when_wrong(staging: Staging) -> Iterator[None]:
+    """Forget what was staged when it is found wrong or cannot be read: going on from it would end so again."""
     try:
-        extract = cave.extract(version, table, done)
-    except (Unreadable, ReferenceNotLoaded):
+        yield
+    except (Unreadable, ReferenceNotLoaded, ValidationError, StagingMismatch):
         staging.discard()
         raise
+
+
+def _made(
+    cave: Cave,
+    staging: Staging,
+    version: MaterializationVersion,
+    table: RemoteTable,
+    *,
+    forms: Forms,
+    progress: Progress,
+) -> list[tuple[ValidTable, TableFacts]]:
+    """Fetch what is left of a table into its staging, and finish it."""
+    done = {Span.parse(piece.span) for piece in staging.pieces}
+    extract = cave.extract(version, table, done)
     progress.begin(table.name, extract.expected_rows, staging.rows)
-    _fill(staging, extract, progress, table.name)
+    rate = _fill(staging, extract, progress, table.name)
     facts = TableFacts(
         kind=table.kind,
         source=table.metadata,
         fetched_at=_fetched_at(staging),
         as_of=version.as_of if id_columns(staging.schema().names) else None,
         completeness=extract.completeness,
+        rows_per_s=rate,
     )
+    if forms.is_synapses(table.name):
+        progress.say(f"{table.name}: all rows are here; arranging them by pre root, post root, pair and id")
     made = finish(staging, facts, expected_rows=extract.expected_rows, forms=forms)
     progress.end(table.name)
     return made
 
 
-def _fill(staging: Staging, extract: Extract, progress: Progress, name: str) -> None:
-    """Stage every batch, then check the sum."""
+def _fill(staging: Staging, extract: Extract, progress: Progress, name: str) -> float | None:
+    """Stage every batch, then check the sum; return how many rows came a second, None when none was left to come."""
+    start, before = time.monotonic(), staging.rows
     for batch in extract.batches:
         staging.add(str(batch.span), batch.rows)
         progress.advance(name, batch.rows.num_rows)
     if staging.rows != extract.expected_rows:
+        got = staging.rows
+        staging.discard()
         msg = (
-            f"{name}: the server has {extract.expected_rows:,} rows and gave {staging.rows:,}. "
-            f"Start this table anew: crantdb sync --discard"
+            f"{name}: the server has {extract.expected_rows:,} rows and gave {got:,}. What was staged of this table "
+            f"is forgotten: run the command again to fetch it anew"
         )
-        raise IncompleteError(msg, expected=extract.expected_rows, got=staging.rows)
+        raise IncompleteError(msg, expected=extract.expected_rows, got=got)
+    came = staging.rows - before
+    return came / max(time.monotonic() - start, 1e-3) if came else None
 
 
 def _fetched_at(staging: Staging) -> datetime:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crantdb.errors import SourceError
-from crantdb.sync.run import ROW_BYTES, choose
+from crantdb.sync.run import ROW_BYTES, SYNAPSE_BYTES, choose
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.snapshot import current
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sync.selection import Selection, Wish
     from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Plan:
         main: whether it would become the main one.
         tables: table by table.
         free_bytes: the free space where the warehouse lies.
+        answer_s: the seconds an answer took just now, on average.
+        parallel: requests at a time.
+        rows_per_s: how fast rows came in the sync before, or None when there was none.
     """
 
     version: int
@@ -59,6 +63,9 @@ class Plan:
     main: bool
     tables: tuple[PlannedTable, ...]
     free_bytes: int
+    answer_s: float
+    parallel: int
+    rows_per_s: float | None
 
     @property
     def rows(self) -> int:
@@ -69,6 +76,12 @@ class Plan:
     def requests(self) -> int:
         """Requests, about."""
         return sum(table.requests for table in self.tables)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds, about: as fast as rows came last time; before the first sync no less than the requests take."""
+        waiting = self.requests * self.answer_s / self.parallel
+        return waiting if self.rows_per_s is None else max(waiting, self.rows / self.rows_per_s)
 
     @property
     def bytes(self) -> int:
@@ -82,16 +95,36 @@ def plan(cave: Cave, warehouse: Warehouse, config: Config, wish: Wish) -> Plan:
     Raises:
         SourceError, TimeMismatch: as `run.choose`.
     """
-    selection = choose(cave, warehouse, config, wish, current(warehouse))
-    here = [PlannedTable(t.name, t.kind, t.rows, 0, 0, "keep", "") for t in selection.carried]
-    fetch = _to_fetch(cave, selection, config.cave.chunk_rows)
+    parent = current(warehouse)
+    selection = choose(cave, warehouse, config, wish, parent)
+    kept = (table for table in selection.carried if table.kind != "derived")
+    here = [PlannedTable(table.name, table.kind, table.rows, 0, 0, "keep", "") for table in kept]
+    fetch = _to_fetch(cave, selection, config)
     tables = tuple(fetch + here)
     version = selection.version
-    return Plan(version.number, version.as_of, selection.main, tables, free_bytes(warehouse.root))
+    meter = cave.transport.meter
+    return Plan(
+        version=version.number,
+        as_of=version.as_of,
+        main=selection.main,
+        tables=tables,
+        free_bytes=free_bytes(warehouse.root),
+        answer_s=meter.seconds / max(meter.requests, 1),
+        parallel=config.cave.parallel,
+        rows_per_s=_last_rate(parent),
+    )
 
 
-def _to_fetch(cave: Cave, selection: Selection, chunk_rows: int) -> list[PlannedTable]:
+def _last_rate(parent: Snapshot | None) -> float | None:
+    """Return how fast the largest table of a snapshot came, or None when it is not known."""
+    tables = () if parent is None else parent.main.tables.values()
+    timed = [table for table in tables if table.rows_per_s is not None and table.kind != "derived"]
+    return max(timed, key=lambda table: table.rows).rows_per_s if timed else None
+
+
+def _to_fetch(cave: Cave, selection: Selection, config: Config) -> list[PlannedTable]:
     """Return the tables that would be fetched, counted."""
+    synapses = {cave.info.get("synapse_table"), *config.cave.synapse_tables}
     planned: list[PlannedTable] = []
     for table, _ in selection.fetch:
         try:
@@ -99,8 +132,7 @@ def _to_fetch(cave: Cave, selection: Selection, chunk_rows: int) -> list[Planned
         except SourceError as error:
             planned.append(PlannedTable(table.name, table.kind, None, 0, 0, "skip", str(error)))
             continue
-        pieces = max(1, -(-rows // chunk_rows))
-        planned.append(
-            PlannedTable(table.name, table.kind, rows, 1 + 2 * pieces, rows * ROW_BYTES, "fetch", "")
-        )
+        pieces = max(1, -(-rows // config.cave.chunk_rows))
+        size = rows * (SYNAPSE_BYTES if table.name in synapses else ROW_BYTES)
+        planned.append(PlannedTable(table.name, table.kind, rows, 1 + 2 * pieces, size, "fetch", ""))
     return planned

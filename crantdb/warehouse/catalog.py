@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import re
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -33,8 +34,16 @@ from crantdb.warehouse.relations import (
     source_statement,
     sources_of,
     tables_rows,
+    voxel_resolution,
 )
-from crantdb.warehouse.snapshot import Snapshot, VersionState, read_manifest, read_snapshot, state_for
+from crantdb.warehouse.snapshot import (
+    Snapshot,
+    TableState,
+    VersionState,
+    read_manifest,
+    read_snapshot,
+    state_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -178,10 +187,11 @@ def scan(
     snapshot: int | None = None,
     version: int | None = None,
 ) -> pl.LazyFrame:
-    """Return a polars LazyFrame over a mirrored table's own files.
+    """Return a polars LazyFrame over a table's own files.
 
     Args:
-        table: its name, with its schema (`cave.cell_types`) or without.
+        table: its name, with its schema (`cave.cell_types`) or without; `synapses` and `synapses_by_post` are as the
+            views of those names, positions in nm; `edges`, `edges_by_post`, `synapse_ids` are tables.
         warehouse: the folder.
         snapshot: the snapshot's number; the current one by default.
         version: the materialization version; the snapshot's main one by default.
@@ -197,9 +207,36 @@ def scan(
     names = relation_names(state.tables.values())
     known = {f"{key.split('.', 1)[0]}.{name}": key for key, name in names.items()}
     known |= {name: key for key, name in free_in_main(names).items()}
+    sources = sources_of(found, state)
+    views = {view: sources[source] for view, source in _VIEWS_OVER_FILES.items() if source in sources}
+    if table in views:
+        return _in_nm(views[table], _scan_files(place, views[table]))
     if table not in known:
-        raise no_such_table(table, list(known))
-    return pl.scan_parquet(files_of(place, state.tables[known[table]]), hive_partitioning=False, glob=False)
+        raise no_such_table(table, [*known, *views])
+    return _scan_files(place, state.tables[known[table]])
+
+
+def _scan_files(place: Warehouse, table: TableState) -> pl.LazyFrame:
+    """Return a LazyFrame over a table's files."""
+    return pl.scan_parquet(files_of(place, table), hive_partitioning=False, glob=False)
+
+
+def _in_nm(table: TableState, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Return synapses as the canonical views have them: each position in nm in the place of the one in voxels."""
+    sizes = dict(zip("xyz", voxel_resolution(table) or (None, None, None), strict=True))
+    columns: list[pl.Expr] = []
+    for column in table.columns:
+        point = _POINT.fullmatch(column.name)
+        value = pl.col(column.name)
+        if point is not None:
+            in_nm = value * pl.lit(sizes[point["axis"]], pl.Float64)
+            value = in_nm.alias(f"{point['point']}_{point['axis']}_nm")
+        columns.append(value)
+    return rows.select(columns)
+
+
+_VIEWS_OVER_FILES = {"synapses": "synapse_source", "synapses_by_post": "synapse_by_post_source"}
+_POINT = re.compile(r"(?P<point>pre|post|ctr)_pt_position_(?P<axis>[xyz])")
 
 
 def no_such_table(table: str, known: Sequence[str]) -> NoSuchTable:

@@ -48,6 +48,7 @@ class TableFacts:
     as_of: datetime | None
     completeness: str
     drift: tuple[str, ...] = ()
+    rows_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,7 @@ def _publish(warehouse: Warehouse, valid: ValidTable, facts: TableFacts) -> Tabl
         exceptions=valid.exceptions,
         drift=facts.drift,
         files=files,
+        rows_per_s=facts.rows_per_s,
     )
 
 

@@ -74,6 +74,7 @@ class TableState:
         drift: what differs from the declared schema, in words.
         files: the files that make it up.
         sort_order: the columns its rows are sorted by, across files too; empty when not stated.
+        rows_per_s: how fast its rows came, staged and all; None when none came in the run that finished it.
     """
 
     schema: str
@@ -93,6 +94,7 @@ class TableState:
     drift: tuple[str, ...]
     files: tuple[DataFile, ...]
     sort_order: tuple[str, ...] = ()
+    rows_per_s: float | None = None
 
     @property
     def key(self) -> str:
