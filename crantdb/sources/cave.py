@@ -5,6 +5,7 @@ Endpoints and their quirks: see docs/cave.md. Nothing is ever written to a serve
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ from crantdb.errors import (
     ServiceUnavailable,
     SourceError,
     TooOld,
+    TransientError,
     Unreadable,
     VersionUnavailable,
 )
@@ -274,17 +276,9 @@ class Cave:
             Unreadable: when the table cannot be read: private, or broken on the server.
             SourceError: as `Transport.json`.
         """
-        expected = self.expected_rows(version, table)
+        with self._naming_expiry(version):
+            expected = self._agreed_rows(version, table)
         rows = self.rows_of(version, table)
-        if table.kind == "table":
-            counted = rows.count(Span())
-            if counted != expected:
-                msg = (
-                    f"{table.name}: version {version.number} says it has {expected:,} rows, but the server counts "
-                    f"{counted:,}. The table is broken on the server; leave it out with exclude in crantdb.toml, "
-                    f"or ask the server's keeper"
-                )
-                raise IncompleteError(msg, expected=expected, got=counted)
         spans = _spans(rows, expected, done, self._options.chunk_rows)
         batches = Harvest(
             rows,
@@ -295,12 +289,34 @@ class Cave:
         ).batches()
         return Extract(self._named(batches, version), expected, BY_ID if table.kind == "table" else BY_COUNT)
 
+    def _agreed_rows(self, version: MaterializationVersion, table: RemoteTable) -> int:
+        """Return how many rows a table has; of a table, its metadata and a counting query must agree."""
+        expected = self.expected_rows(version, table)
+        if table.kind == "table":
+            counted = self.rows_of(version, table).count(Span())
+            if counted != expected:
+                msg = (
+                    f"{table.name}: version {version.number} says it has {expected:,} rows, but the server counts "
+                    f"{counted:,}. The table is broken on the server; leave it out with exclude in crantdb.toml, "
+                    f"or ask the server's keeper"
+                )
+                raise IncompleteError(msg, expected=expected, got=counted)
+        return expected
+
     def _named(self, batches: Iterator[Batch], version: MaterializationVersion) -> Iterator[Batch]:
         """Pass batches on; when the server stops serving the table, say whether its version expired."""
-        try:
+        with self._naming_expiry(version):
             yield from batches
+
+    @contextlib.contextmanager
+    def _naming_expiry(self, version: MaterializationVersion) -> Iterator[None]:
+        """Raise a failure inside the block as the expiry of the version, where that is what it comes from."""
+        try:
+            yield
         except (NotServed, BadResponse, ServiceUnavailable, IncompleteError):
-            self.check_version(version)
+            # A server that cannot be asked even this is down: the failure itself says more.
+            with contextlib.suppress(TransientError):
+                self.check_version(version)
             raise
 
 

@@ -84,9 +84,9 @@ def test_a_version_that_is_not_to_be_mirrored_is_refused_by_name(
 def test_no_version_at_all_is_said(tmp_path: Path) -> None:
     """A datastack that has materialized nothing yet is `VersionUnavailable`, whether it lists failed ones or none."""
     for number, versions in enumerate([(), (version(1, status="FAILED", valid=False),)]):
-        with Sandbox(stack(*versions)) as sandbox:
-            with pytest.raises(VersionUnavailable, match="no materialization version to mirror now"):
-                bench(tmp_path / str(number), sandbox).sync()
+        told = pytest.raises(VersionUnavailable, match="no materialization version to mirror now")
+        with Sandbox(stack(*versions)) as sandbox, told:
+            bench(tmp_path / str(number), sandbox).sync()
 
 
 @pytest.mark.parametrize(
