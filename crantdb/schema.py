@@ -33,10 +33,14 @@ def declared_columns(*tables: str) -> dict[str, tuple[DeclaredColumn, ...]]:
     con = duckdb.connect(":memory:")
     try:
         con.execute(";\n".join(texts[table] for table in tables))
-        described = {table: con.sql(f'DESCRIBE "{table}"').fetchall() for table in tables}
+        # Not DESCRIBE: of a table that is called `tables`, it lists all tables.
+        described = {table: con.execute(_COLUMNS, [table]).fetchall() for table in tables}
     finally:
         con.close()
-    return {
-        table: tuple(DeclaredColumn(name, kind, null == "YES") for name, kind, null, *_ in rows)
-        for table, rows in described.items()
-    }
+    return {table: tuple(DeclaredColumn(*row) for row in rows) for table, rows in described.items()}
+
+
+_COLUMNS = (
+    "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
+    "WHERE table_name = ? AND NOT internal ORDER BY column_index"
+)

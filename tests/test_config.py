@@ -102,7 +102,9 @@ def test_what_is_written_is_what_is_read(path: Path) -> None:
         f"datastack = 'mine'\nserver = '{SERVER}/'\n[cave]\ntables = ['a', 'b']\nexclude = ['c']\n"
         "parallel = 3\ntimeout_s = 2\nchunk_rows = 5\ntries = 1\npatience_s = 0\n"
     )
-    cave = CaveSettings(("a", "b"), ("c",), 3, 2.0, 5, 1, 0.0)
+    cave = CaveSettings(
+        tables=("a", "b"), exclude=("c",), parallel=3, timeout_s=2.0, chunk_rows=5, tries=1, patience_s=0.0
+    )
     assert read_config(path) == Config("mine", SERVER, cave)
     path.write_text("datastack = 'kronauer_ant'\n")
     assert read_config(path) == Config("kronauer_ant", profiles()["kronauer_ant"].server)

@@ -9,7 +9,7 @@ from fractions import Fraction
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crantdb.assets import sql_texts
@@ -108,6 +108,7 @@ def test_bits_are_packed_and_taken_apart_alike(layout: BitLayout, data: st.DataO
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_sql_takes_ids_apart_as_python_does(layout: BitLayout, data: st.DataObject) -> None:
     """The macro id_chunk gives the layer, chunk and segment that `BitLayout` does, in the order asked."""

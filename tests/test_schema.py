@@ -45,13 +45,13 @@ def test_columns_are_those_of_the_declaration(table: str) -> None:
         con.execute(declarations()[table])
         query = f"SELECT name, type, NOT \"notnull\" FROM pragma_table_info('main.{table}') ORDER BY cid"
         found = [DeclaredColumn(*row) for row in con.sql(query).fetchall()]
-    assert list(declared_columns(table)) == found
+    assert list(declared_columns(table)[table]) == found
     assert found
 
 
 def test_an_id_is_declared_as_int64(table: str) -> None:
     """No declared column that holds ids is of any type but BIGINT."""
-    ids = [c for c in declared_columns(table) if c.name == "id" or c.name.endswith(("_id", "_ids"))]
+    ids = [c for c in declared_columns(table)[table] if c.name == "id" or c.name.endswith(("_id", "_ids"))]
     assert [c for c in ids if c.type != "BIGINT"] == []
 
 

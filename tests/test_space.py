@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crantdb.assets import sql_texts
@@ -26,6 +26,7 @@ def test_each_axis_has_its_own_size() -> None:
     assert CRANTB.to_nm(np.ones((2, 3))).tolist() == [[8.0, 8.0, 42.0]] * 2
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**31 - 1), st.sampled_from([4.0, 8.0, 16.5, 42.0]))
 def test_sql_converts_as_python_does(voxel: int, size: float) -> None:
     """voxel_to_nm gives what `to_nm` gives, and nm_to_voxel finds the voxel again."""
