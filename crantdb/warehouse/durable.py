@@ -148,6 +148,7 @@ class HashingFile:
         self._handle = handle
         self._sum = hashlib.sha256()
         self._size = 0
+        self._given_up = False
 
     @property
     def sha256(self) -> str:
@@ -167,9 +168,15 @@ class HashingFile:
     def write(self, content: bytes) -> int:
         """Write and sum `content`."""
         view = memoryview(content)
+        if self._given_up:
+            return view.nbytes
         self._sum.update(view)
         self._size += view.nbytes
         return self._handle.write(view)
+
+    def give_up(self) -> None:
+        """Swallow whatever is still written: what a writer must say to be closed after a failure."""
+        self._given_up = True
 
     def tell(self) -> int:
         """Return the position: bytes written."""
@@ -177,7 +184,8 @@ class HashingFile:
 
     def flush(self) -> None:
         """Flush the file below."""
-        self._handle.flush()
+        if not self._given_up:
+            self._handle.flush()
 
     def close(self) -> None:
         """Leave the file below open: whoever opened it closes it."""

@@ -82,17 +82,16 @@ class FileWriter:
         high: int | None = None
         with new_file(path) as raw:
             handle = HashingFile(raw)
-            writer = TableWriter(handle, self._schema)
-            while source.has_more() and writer.rows < self._file_rows:
-                group, ends = self._next_group(source, writer.rows, high)
-                if self._key is not None and group.num_rows:
-                    start, end = bounds(group[self._key])
-                    low, high = (start if low is None else low), (high if end is None else end)
-                if group.num_rows:
-                    writer.write(group)
-                if ends:
-                    break
-            writer.close()
+            with TableWriter(handle, self._schema) as writer:
+                while source.has_more() and writer.rows < self._file_rows:
+                    group, ends = self._next_group(source, writer.rows, high)
+                    if self._key is not None and group.num_rows:
+                        start, end = bounds(group[self._key])
+                        low, high = (start if low is None else low), (high if end is None else end)
+                    if group.num_rows:
+                        writer.write(group)
+                    if ends:
+                        break
         return StagedFile(path, writer.rows, handle.size, handle.sha256, low, high)
 
     def _next_group(self, source: _Source, written: int, last: int | None) -> tuple[pa.Table, bool]:

@@ -6,7 +6,7 @@ bytes, however they were cut into pieces and whenever the run was killed (same p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,7 @@ from crantdb.warehouse.durable import HashingFile, new_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from types import TracebackType
 
 ROW_GROUP_ROWS = 131_072
 """Rows of a row group: best for point lookups in both DuckDB and polars."""
@@ -26,7 +27,7 @@ FILE_ROWS = 32 * 1024 * 1024
 
 
 class TableWriter:
-    """Writes one Parquet file, row group by row group, and sums it on the way.
+    """Writes one Parquet file, row group by row group, and sums it on the way; the footer comes with the block's end.
 
     Args:
         handle: the file, open for writing.
@@ -35,6 +36,7 @@ class TableWriter:
 
     def __init__(self, handle: HashingFile, schema: pa.Schema) -> None:
         self.rows = 0
+        self._handle = handle
         self._writer = pq.ParquetWriter(
             pa.PythonFile(handle, mode="w"),
             schema,
@@ -51,8 +53,15 @@ class TableWriter:
         self._writer.write_table(row_group.combine_chunks(), row_group_size=ROW_GROUP_ROWS)
         self.rows += row_group.num_rows
 
-    def close(self) -> None:
-        """Write the footer."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closed in any case: else pyarrow does so whenever it is collected, into a file that is gone.
+        if kind is not None:
+            self._handle.give_up()
         self._writer.close()
 
 
@@ -99,10 +108,9 @@ def write_one(path: Path, table: pa.Table) -> tuple[int, str]:
     """
     with new_file(path) as raw:
         handle = HashingFile(raw)
-        writer = TableWriter(handle, table.schema)
-        for group in in_row_groups([table]):
-            writer.write(group)
-        writer.close()
+        with TableWriter(handle, table.schema) as writer:
+            for group in in_row_groups([table]):
+                writer.write(group)
     return handle.size, handle.sha256
 
 
