@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crantdb.errors import StagingMismatch, ValidationError
@@ -149,6 +150,8 @@ class Staging:
             ValidationError: when the key is NULL in a row although it must be unique.
         """
         table = _in_order(rows.replace_schema_metadata(None), self.key)
+        if self.key.unique and self.key.sort_key is not None:
+            _check_no_null(self.key, table[self.key.sort_key])
         low, high = bounds(table[self.key.sort_key]) if self.key.sort_key else (None, None)
         name, size, digest = None, 0, ""
         if table.num_rows or not any(piece.file for piece in self._pieces):
@@ -252,22 +255,37 @@ def _in_order(table: pa.Table, key: StagingKey) -> pa.Table:
     names = [key.sort_key] if key.sort_key else []
     if not key.unique:
         names += sorted(name for name in table.column_names if name != key.sort_key)
-    ordered = table.sort_by([(name, "ascending") for name in names]) if table.num_rows else table
-    return ordered.combine_chunks()
+    if not table.num_rows:
+        return table.combine_chunks()
+    order = pc.sort_indices(_sortable(table.select(names)), [(name, "ascending") for name in names])
+    return table.take(order).combine_chunks()
+
+
+def _sortable(table: pa.Table) -> pa.Table:
+    """Return a table with lists and the like, which Arrow does not sort, as text (a view may hold some)."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type) or pa.types.is_dictionary(field.type):
+            texts = [None if value is None else repr(value) for value in table[index].to_pylist()]
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _check_no_null(key: StagingKey, column: pa.ChunkedArray) -> None:
+    """Check that every row has its key."""
+    if column.null_count:
+        raise ValidationError(key.table, f"{key.sort_key} is never NULL", column.null_count)
 
 
 def _check_order(key: StagingKey, column: pa.ChunkedArray, last: int | None) -> int | None:
     """Check that keys rise from piece to piece (strictly when unique); return the last one."""
     if column.null_count:
-        if key.unique:
-            raise ValidationError(key.table, f"{key.sort_key} is never NULL", column.null_count)
         column = column.drop_null()
         if not len(column):
             return last
     values = column.to_numpy()
     joined = values if last is None else np.concatenate([np.array([last], values.dtype), values])
-    steps = np.diff(joined)
-    wrong = np.flatnonzero(steps <= 0 if key.unique else steps < 0)
+    before, after = joined[:-1], joined[1:]  # compared, not subtracted: a step may be wider than an int64
+    wrong = np.flatnonzero(after <= before if key.unique else after < before)
     if wrong.size:
         promise = (
             f"{key.sort_key} is unique" if key.unique else f"{key.sort_key} does not overlap between pieces"
