@@ -31,6 +31,7 @@ CANONICAL = frozenset(
         "root_ids",
         "snapshot",
         "snapshots",
+        "synapse_by_post_source",
         "synapse_ids",
         "synapse_source",
         "synapses",
