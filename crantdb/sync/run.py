@@ -19,8 +19,8 @@ from crantdb.errors import (
 from crantdb.sync.cave_table import stage, staging_key
 from crantdb.sync.finish import Forms
 from crantdb.sync.progress import Silence
+from crantdb.sync.registration import keep_registered
 from crantdb.sync.selection import Selection, Wish, select
-from crantdb.warehouse.catalog import register
 from crantdb.warehouse.commit import Change, commit
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.lock import writing
@@ -107,8 +107,7 @@ def sync(
             clear(warehouse, [staging_key(cave, selection.version, table) for table, _ in selection.fetch])
             progress.say(f"committed snapshot {snapshot.number}")
     assert snapshot is not None  # noqa: S101 - a sync without a parent always commits
-    if changed or not warehouse.database.exists():
-        register(warehouse.root)
+    keep_registered(warehouse, snapshot)
     return SyncReport(
         snapshot,
         changed,
