@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crantdb.errors import CorruptWarehouse, NoSuchSnapshot, WarehouseTooNew
+from crantdb.warehouse.ledger import expiry_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,8 +176,9 @@ def renumbered(snapshot: Snapshot, number: int) -> Snapshot:
 
 def to_json(snapshot: Snapshot) -> bytes:
     """Return the manifest's bytes: JSON with its own checksum."""
-    body = {"format": FORMAT} | asdict(snapshot)
-    return json.dumps({"checksum": _checksum(body)} | body, indent=1, default=_encode).encode() + b"\n"
+    # Summed as it will be read: JSON has no whole numbers for keys, and 10 comes before 9 as text.
+    body = json.loads(json.dumps({"format": FORMAT} | asdict(snapshot), default=_encode))
+    return json.dumps({"checksum": _checksum(body)} | body, indent=1).encode() + b"\n"
 
 
 def _encode(value: object) -> str:
@@ -189,7 +191,7 @@ def _encode(value: object) -> str:
 
 def _checksum(body: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a manifest's content, independent of its layout as text."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=_encode)
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -315,7 +317,8 @@ def read_snapshot(warehouse: Warehouse, number: int | None = None) -> Snapshot:
         msg = f"{warehouse.root} has no snapshot yet. Make the first with `crantdb sync`"
         raise NoSuchSnapshot(msg)
     if number is not None and number not in numbers:
-        msg = f"there is no snapshot {number} in {warehouse.root}; there are {listed(numbers)}"
+        what = expiry_of(warehouse, number) or f"there is no snapshot {number} in {warehouse.root}"
+        msg = f"{what}; there are {listed(numbers)}"
         raise NoSuchSnapshot(msg)
     return read_manifest(warehouse.manifest(numbers[-1] if number is None else number))
 
@@ -335,6 +338,10 @@ def state_for(warehouse: Warehouse, snapshot: Snapshot, version: int | None) -> 
             f"snapshot {snapshot.number} keeps no materialization version {version}; it keeps "
             f"{listed(sorted(snapshot.versions))}. `crantdb sync --version {version}` adds it while the server has it"
         )
+        raise NoSuchSnapshot(msg)
+    if number not in warehouse.numbers():
+        what = expiry_of(warehouse, number) or f"snapshot {number} is gone"
+        msg = f"materialization version {version} is no longer kept: {what}. `crantdb status` names those that are"
         raise NoSuchSnapshot(msg)
     state = read_snapshot(warehouse, number).state_of(version)
     if state is None:

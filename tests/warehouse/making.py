@@ -14,7 +14,7 @@ from crantdb.config import config_text
 from crantdb.warehouse.commit import Change, TableFacts, commit
 from crantdb.warehouse.layout import Warehouse, create_warehouse
 from crantdb.warehouse.snapshot import Snapshot, current
-from crantdb.warehouse.staging import Staging, StagingKey, open_staging
+from crantdb.warehouse.staging import Staging, StagingKey, clear, open_staging
 from crantdb.warehouse.validate import ValidTable, validate
 
 if TYPE_CHECKING:
@@ -88,10 +88,12 @@ def staging_key(
 
 
 def fill(warehouse: Warehouse, key: StagingKey, pieces: Sequence[pa.Table]) -> Staging:
-    """Stage pieces under their place in the sequence."""
+    """Stage pieces under their place in the sequence, but for those that are staged."""
     staging = open_staging(warehouse, key)
+    there = {piece.span for piece in staging.pieces}
     for index, piece in enumerate(pieces):
-        staging.add(str(index), piece)
+        if str(index) not in there:
+            staging.add(str(index), piece)
     return staging
 
 
@@ -107,9 +109,9 @@ def facts(version: int = 1, **source: Any) -> TableFacts:
     return TableFacts("table", VOXELS | source, fetched, as_of(version), "counted id ranges")
 
 
-def change(warehouse: Warehouse, tables: Mapping[str, pa.Table], version: int = 1, **others: Any) -> Change:
+def change(warehouse: Warehouse, rows: Mapping[str, pa.Table], version: int = 1, **others: Any) -> Change:
     """Return the change that brings tables as a version onto the current snapshot (or onto `parent`)."""
-    made = [(valid_table(warehouse, name, rows, version), facts(version)) for name, rows in tables.items()]
+    made = [(valid_table(warehouse, name, table, version), facts(version)) for name, table in rows.items()]
     values: dict[str, Any] = {
         "parent": others.pop("parent") if "parent" in others else current(warehouse),
         "operation": "sync",
@@ -124,9 +126,12 @@ def change(warehouse: Warehouse, tables: Mapping[str, pa.Table], version: int = 
     return Change(**(values | others))
 
 
-def add(warehouse: Warehouse, tables: Mapping[str, pa.Table], version: int = 1, **others: Any) -> Snapshot:
-    """Commit tables as a version, on the current snapshot."""
-    return commit(warehouse, change(warehouse, tables, version, **others))
+def add(warehouse: Warehouse, rows: Mapping[str, pa.Table], version: int = 1, **others: Any) -> Snapshot:
+    """Commit tables as a version, on the current snapshot, and clear their stagings."""
+    wanted = change(warehouse, rows, version, **others)
+    made = commit(warehouse, wanted)
+    clear(warehouse, [valid.staged.key for valid, _ in wanted.tables])
+    return made
 
 
 def child(code: str, *args: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
