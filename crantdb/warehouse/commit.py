@@ -95,10 +95,11 @@ def commit(warehouse: Warehouse, change: Change) -> Snapshot:
         TimeMismatch: when a table is of another moment than the version.
         StorageError: when the disk refuses.
     """
+    _check_moment(change)
     published = [_publish(warehouse, valid, facts) for valid, facts in change.tables]
     state = _state(change, published)
     number = 1 if change.parent is None else change.parent.number + 1
-    return _write(warehouse, _snapshot(change, state, number))
+    return write_manifest(warehouse, _snapshot(change, state, number))
 
 
 def rollback(warehouse: Warehouse, number: int) -> Snapshot:
@@ -115,15 +116,18 @@ def rollback(warehouse: Warehouse, number: int) -> Snapshot:
     """
     target = read_snapshot(warehouse, number)
     check_files(warehouse, target)
-    last = warehouse.numbers()[-1]
+    numbers = warehouse.numbers()
+    last = numbers[-1]
     again = replace(
         target,
         parent=last,
+        # A version whose snapshot has expired since is no longer kept.
+        versions={version: n for version, n in target.versions.items() if n in numbers},
         operation=f"rollback to {number}",
         committed_at=datetime.now(UTC),
         tool=tool_version(),
     )
-    return _write(warehouse, renumbered(again, last + 1))
+    return write_manifest(warehouse, renumbered(again, last + 1))
 
 
 def check_files(warehouse: Warehouse, snapshot: Snapshot) -> None:
@@ -143,8 +147,13 @@ def check_files(warehouse: Warehouse, snapshot: Snapshot) -> None:
                     raise CorruptWarehouse(msg, path=path)
 
 
-def _write(warehouse: Warehouse, snapshot: Snapshot) -> Snapshot:
-    """Create the manifest under its number: the compare-and-swap."""
+def write_manifest(warehouse: Warehouse, snapshot: Snapshot) -> Snapshot:
+    """Create a manifest under its number: the compare-and-swap of every commit.
+
+    Raises:
+        CommitConflict: when the number is taken; nothing was changed.
+        StorageError: when the disk refuses.
+    """
     if not link_new(warehouse.manifest(snapshot.number), to_json(snapshot)):
         found = warehouse.numbers()[-1]
         msg = (
@@ -155,17 +164,23 @@ def _write(warehouse: Warehouse, snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
-def _state(change: Change, published: Sequence[TableState]) -> VersionState:
-    """Return the version's state, all of one moment."""
-    tables = {table.key: table for table in (*change.carried, *published)}
-    for table in tables.values():
-        if table.version != change.version or (table.as_of is not None and table.as_of != change.as_of):
+def _check_moment(change: Change) -> None:
+    """Refuse a table of another moment than the version's, before a file of any is linked."""
+    new = [(valid.staged.key, facts.as_of) for valid, facts in change.tables]
+    found = [(f"{key.schema}.{key.table}", key.version, as_of) for key, as_of in new]
+    found += [(table.key, table.version, table.as_of) for table in change.carried]
+    for name, version, as_of in found:
+        if version != change.version or (as_of is not None and as_of != change.as_of):
             msg = (
-                f"{table.key} is of version {table.version} at {table.as_of}, the snapshot of version "
-                f"{change.version} at {change.as_of}: they would not join. Sync it at version {change.version}"
+                f"{name} is of version {version} at {as_of}, the snapshot of version {change.version} at "
+                f"{change.as_of}: they would not join. Sync it at version {change.version}"
             )
             raise TimeMismatch(msg)
-    ordered = dict(sorted(tables.items()))
+
+
+def _state(change: Change, published: Sequence[TableState]) -> VersionState:
+    """Return the version's state."""
+    ordered = {table.key: table for table in sorted((*change.carried, *published), key=lambda t: t.key)}
     skipped = {key: reason for key, reason in sorted(change.skipped.items()) if key not in ordered}
     return VersionState(change.version, change.as_of, ordered, skipped)
 
