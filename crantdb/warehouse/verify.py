@@ -68,13 +68,16 @@ def verify(warehouse: Warehouse, *, deep: bool = False) -> Iterator[Checked]:
 
 def _fault(path: Path, file: DataFile) -> str | None:
     """Return what is wrong with a file's bytes, or None."""
-    if not path.is_file():
+    try:
+        size = path.stat().st_size
+        if size != file.bytes:
+            return f"has {size:,} bytes, its manifest says {file.bytes:,}"
+        if sha256_of(path) != file.sha256:
+            return "is damaged: its SHA-256 is not the manifest's"
+    except FileNotFoundError:
         return "is gone"
-    size = path.stat().st_size
-    if size != file.bytes:
-        return f"has {size:,} bytes, its manifest says {file.bytes:,}"
-    if sha256_of(path) != file.sha256:
-        return "is damaged: its SHA-256 is not the manifest's"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     return None
 
 
