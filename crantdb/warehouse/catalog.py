@@ -6,6 +6,7 @@ Reads manifests and writes nothing, but for `register`, whose two files are deri
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import re
 from typing import TYPE_CHECKING
@@ -81,14 +82,28 @@ def connect(
     found = read_snapshot(place, snapshot)
     con = duckdb.connect(":memory:")
     try:
+        # A listed file never changes, so what its footer says may be kept.
+        con.execute("SET parquet_metadata_cache = true")
         con.execute(";\n".join(catalog_statements(place, found, version=version, versions=versions)))
-    except duckdb.IOException as error:
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:  # gone, or no longer Parquet
         con.close()
+        check_kept(place, found.number, (version, *versions))
         raise _lost_file(place, found, error) from error
     except BaseException:
         con.close()
         raise
     return con
+
+
+def check_kept(place: Warehouse, number: int, versions: Sequence[int | None]) -> None:
+    """Check that a snapshot and those behind its versions are still there, as `expire` may have let them go since.
+
+    Raises:
+        NoSuchSnapshot: saying which expired, and when.
+    """
+    found = read_snapshot(place, number)
+    for version in versions:
+        state_for(place, found, version)
 
 
 def _lost_file(place: Warehouse, snapshot: Snapshot, error: duckdb.Error) -> CorruptWarehouse:
@@ -107,7 +122,7 @@ def catalog_statements(
     """Return the statements that make a snapshot queryable in an empty database, in order."""
     declared = declared_columns("synapse_source", "synapse_by_post_source")
     result = _version_statements(place, snapshot, version, declared, schema="main")
-    for other in versions:
+    for other in dict.fromkeys(versions):
         result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
         result += _version_statements(place, snapshot, other, declared, schema=f"v{other}")
     return result
@@ -310,25 +325,25 @@ def _write_database(place: Warehouse, text: Sequence[str]) -> None:
 
 
 def _clear_wal(database: Path) -> None:
-    """Remove the write-ahead log a killed shell left, which DuckDB would replay into the new file."""
-    wal = database.with_name(database.name + ".wal")
-    if not wal.exists():
-        return
-    if database.exists() and _is_locked(database):
+    """Remove the write-ahead log a killed shell left, which DuckDB would replay into the new file.
+
+    A shell that is still there would write its log there later: then nothing may be swapped.
+    """
+    if database.exists() and _is_written(database):
         msg = (
             f"{database} is open for writing in another program, which would write into the new one. "
             f"Close that program (open it read-only: duckdb -readonly), then run `crantdb register`"
         )
         raise WarehouseBusy(msg)
-    wal.unlink(missing_ok=True)
+    database.with_name(database.name + ".wal").unlink(missing_ok=True)
 
 
-def _is_locked(path: Path) -> bool:
-    """Tell whether another process holds a lock on a file, as DuckDB does on the database it has open."""
-    with path.open("r+b") as handle:
+def _is_written(path: Path) -> bool:
+    """Tell whether another process has a file locked for writing, as DuckDB has a database that it may change."""
+    with path.open("rb") as handle:
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
+            fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in {errno.EACCES, errno.EAGAIN}
         fcntl.lockf(handle, fcntl.LOCK_UN)
     return False
