@@ -20,6 +20,8 @@ from .bench import FIRST, QUICK, ROOT, Bench, bench, by_id, stack, synapses, tag
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("unregistered")
+
 SYNAPSES = GivenTable("synapses_v2", synapses(300))
 
 
