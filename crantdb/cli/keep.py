@@ -1,6 +1,8 @@
-"""The verbs verify, rollback, register."""
+"""The verbs verify, rollback, expire, register."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import Progress
@@ -10,9 +12,13 @@ from crantdb.cli.settings import Settings, verb
 from crantdb.errors import CrantdbError
 from crantdb.warehouse.catalog import register
 from crantdb.warehouse.commit import rollback
+from crantdb.warehouse.expire import GRACE_DAYS, Rules, expire, plan_expiry
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.lock import writing
 from crantdb.warehouse.verify import verify
+
+if TYPE_CHECKING:
+    from crantdb.warehouse.expire import Expiry
 
 
 @verb("verify")
@@ -48,6 +54,60 @@ def rollback_verb(settings: Settings, number: int) -> None:
         f"as snapshot {number} had it"
     )
     _register(settings)
+
+
+@verb("expire")
+@click.option(
+    "--keep-versions", type=click.IntRange(min=1), help="Keep the newest N materialization versions."
+)
+@click.option("--keep-days", type=click.IntRange(min=0, max=36500), help="Keep snapshots made in D days.")
+@click.option(
+    "--grace-days",
+    type=click.IntRange(min=0, max=36500),
+    default=GRACE_DAYS,
+    show_default=True,
+    help="Days for which data files stay after their last snapshot expired.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would go; change nothing.")
+def expire_verb(
+    settings: Settings,
+    *,
+    keep_versions: int | None,
+    keep_days: int | None,
+    grace_days: int,
+    dry_run: bool,
+) -> None:
+    """Let snapshots go that no rule keeps; the current one always stays. Try it with --dry-run first."""
+    if keep_versions is None and keep_days is None:
+        msg = "say what is to stay: --keep-versions N, --keep-days D, or both"
+        raise click.UsageError(msg)
+    warehouse = open_warehouse(settings.warehouse)
+    rules = Rules(keep_versions, keep_days, grace_days)
+    if dry_run:
+        found = plan_expiry(warehouse, rules)
+    else:
+        with writing(warehouse, "expire"):
+            found = expire(warehouse, rules)
+    if found is None:
+        settings.say("there is no snapshot yet: nothing to expire")
+        return
+    output_for(settings.output).record(_what_goes(found))
+    settings.say("this was a dry run: nothing was changed" if dry_run else "done")
+    if not dry_run:
+        _register(settings)
+
+
+def _what_goes(found: Expiry) -> list[tuple[str, Any]]:
+    """Return what an expiry takes away, as properties."""
+    return [
+        ("snapshots", [snapshot.number for snapshot in found.snapshots]),
+        ("versions no longer kept", list(found.versions)),
+        ("files deleted", len(found.files)),
+        ("bytes deleted", sum(file.bytes for file in found.files)),
+        ("files waiting", len(found.waiting)),
+        ("bytes waiting", sum(file.bytes for file in found.waiting)),
+        ("current snapshot", found.current.number),
+    ]
 
 
 @verb("register")

@@ -36,6 +36,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "cite": ("look", "Say what to cite, so that others can name the same data."),
     "verify": ("keep", "Check every file against its manifest."),
     "rollback": ("keep", "Make an earlier snapshot current again."),
+    "expire": ("keep", "Let snapshots go that no rule keeps, and in time their files."),
     "register": ("keep", "Write crantdb.duckdb and crantdb.sql for other programs."),
     "sql": ("query", "Query a snapshot."),
     "shell": ("query", "Open the DuckDB shell on the current snapshot."),

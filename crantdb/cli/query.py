@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import OUTPUTS, Settings, verb
 from crantdb.errors import ConfigError, CrantdbError, QueryRefused
-from crantdb.warehouse.catalog import connect, fence, register
+from crantdb.warehouse.catalog import check_kept, connect, fence, register
 from crantdb.warehouse.durable import new_file
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.reading import check_reads
@@ -68,7 +68,16 @@ def sql_verb(
     try:
         _answer(settings, con, query, path, unsafe=pins["unsafe"])
     except duckdb.Error as error:
+        # To a connection with the fences up, a file that is gone is one it may not look for.
+        if isinstance(error, (duckdb.IOException, duckdb.PermissionException)):
+            _check_kept(settings, con, (pins["version"], *pins["versions"]))
         raise QueryError(str(error)) from error
+
+
+def _check_kept(settings: Settings, con: duckdb.DuckDBPyConnection, versions: tuple[int | None, ...]) -> None:
+    """Say so when a file was lost because its snapshot expired while the connection stood."""
+    [(number,)] = con.sql("SELECT snapshot FROM main.snapshot").fetchall()
+    check_kept(open_warehouse(settings.warehouse), number, versions)
 
 
 def _connection(
