@@ -356,6 +356,16 @@ def test_a_view_without_a_key_comes_in_one_request(tmp_path: Path) -> None:
         assert "60 rows and no whole-number column" in report.skipped["cave.texts"]
 
 
+def test_a_view_of_exactly_the_limit_comes_whole(tmp_path: Path) -> None:
+    """A view without a key that has just as many rows as the server gives is whole, although the server warns."""
+    rows = pa.table({"tag": [f"t{key:02}" for key in range(50)], "size": [key / 7 for key in range(50)]})
+    view = GivenView("texts", rows, schema={"tag": {"type": "string"}, "size": {"type": "number"}})
+    with Sandbox(stack(version(2, tags(3), views=(view,))), row_limit=50) as sandbox:
+        here = _bench(tmp_path, sandbox)
+        assert here.sync().fetched == {"cell_types": 3, "texts": 50}
+    assert here.rows("texts").sort_by("tag").combine_chunks().equals(rows.combine_chunks())
+
+
 def test_metadata_is_kept_with_the_table(tmp_path: Path) -> None:
     """What the server says of a table stands in the snapshot: resolution, owner's notice, schema type."""
     table = tags(4, notice_text="Preliminary labels, do not cite.", voxel_resolution=(16.0, 16.0, 42.0))
