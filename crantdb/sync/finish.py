@@ -82,7 +82,7 @@ def _valid_forms(
         if counted != linked:
             promise = f"the synapses of all edges add up to the {linked:,} with both roots (got {counted:,})"
             raise ValidationError(edges.key.table, promise, abs(linked - counted))
-    drift = drift_of(main.columns) if canonical else ()
+    drift = (*facts.drift, *(drift_of(main.columns) if canonical else ()))
     made = replace(facts, kind="derived", source=_voxels(facts) | {"made_from": arranged.main.key.table})
     derived = [
         (arranged.by_post, expected_rows),

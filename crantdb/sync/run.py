@@ -95,12 +95,12 @@ def sync(
     start = time.monotonic()
     forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, promised_bytes(memory))
     with writing(warehouse, "sync"):
-        parent = _parent(warehouse, config)
+        parent = parent_of(warehouse, config)
         selection = choose(cave, warehouse, config, wish, parent)
         _say_first(cave, warehouse, selection, progress)
         tables, skipped = _stage_all(cave, warehouse, selection, forms=forms, progress=progress)
         snapshot, changed = parent, False
-        if tables or _is_news(selection, parent):
+        if tables or is_news(selection, parent):
             cave.check_version(selection.version)
             snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped))
             changed = True
@@ -119,7 +119,7 @@ def sync(
     )
 
 
-def _is_news(selection: Selection, parent: Snapshot | None) -> bool:
+def is_news(selection: Selection, parent: Snapshot | None) -> bool:
     """Tell whether a snapshot of this version would say something new although no table was fetched."""
     if parent is None or selection.version.number not in parent.versions:
         return True
@@ -143,12 +143,16 @@ def choose(
         wish=asked,
         exclude=config.cave.exclude,
         parent=parent,
-        have=_have(warehouse, version, config),
+        have=held(warehouse, version, config),
     )
 
 
-def _parent(warehouse: Warehouse, config: Config) -> Snapshot | None:
-    """Return the current snapshot, which must be of the datastack that is configured."""
+def parent_of(warehouse: Warehouse, config: Config) -> Snapshot | None:
+    """Return the current snapshot, which must be of the datastack that is configured.
+
+    Raises:
+        ConfigError: when it is of another.
+    """
     parent = current(warehouse)
     if parent is not None and (parent.datastack, parent.server) != (config.datastack, config.server):
         msg = (
@@ -159,7 +163,7 @@ def _parent(warehouse: Warehouse, config: Config) -> Snapshot | None:
     return parent
 
 
-def _have(warehouse: Warehouse, version: MaterializationVersion, config: Config) -> VersionState | None:
+def held(warehouse: Warehouse, version: MaterializationVersion, config: Config) -> VersionState | None:
     """Return what any snapshot of the warehouse holds of this very version, newest first."""
     for number in reversed(warehouse.numbers()):
         try:
@@ -202,11 +206,15 @@ def left_over(warehouse: Warehouse, cave: Cave, selection: Selection) -> list[st
     """Return a line for each version with staged tables that this sync will not finish."""
     mine = {staging_key(cave, selection.version, table) for table, _ in selection.fetch}
     others: dict[int, int] = {}
+    imports = 0
     for key in staged(warehouse):
-        if key not in mine:
+        if key.origin:
+            imports += 1
+        elif key not in mine:
             others[key.version] = others.get(key.version, 0) + 1
     ready = {version.number for version in cave.versions() if version.is_available} if others else set()
-    return [
+    unfinished = f"note: {imports} table(s) are staged of an unfinished import; run it again, or drop them with --discard"
+    return ([unfinished] if imports else []) + [
         f"note: {count} table(s) of version {number} are staged from an earlier sync; "
         + (f"finish them with --version {number}" if number in ready else "that version has expired")
         + ", or drop them with --discard"

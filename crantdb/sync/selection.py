@@ -55,6 +55,7 @@ def select(
     exclude: Collection[str],
     parent: Snapshot | None,
     have: VersionState | None,
+    command: str = "crantdb sync",
 ) -> Selection:
     """Decide what to fetch.
 
@@ -65,6 +66,7 @@ def select(
         exclude: tables to leave out.
         parent: the current snapshot.
         have: what the warehouse has of this very version, or None.
+        command: what to run again, for messages.
 
     Raises:
         NotServed: when a table asked for by name is not listed; the message names near ones.
@@ -75,7 +77,7 @@ def select(
     main = parent is None or parent.main.version is None or version.number >= parent.main.version
     named = () if wish.tables is None else wish.tables
     _check_named(named, listed, version)
-    inherited = _inherited(parent, version, wish, listed) if main else []
+    inherited = _inherited(parent, version, wish, listed, command=command) if main else []
     chosen = list(named) if wish.tables is not None else [name for name in listed if name not in exclude]
     must = {*named, *inherited}
     carried = () if have is None else tuple(have.tables.values())
@@ -94,7 +96,12 @@ def _check_named(named: Collection[str], listed: Collection[str], version: Mater
 
 
 def _inherited(
-    parent: Snapshot | None, version: MaterializationVersion, wish: Wish, listed: Collection[str]
+    parent: Snapshot | None,
+    version: MaterializationVersion,
+    wish: Wish,
+    listed: Collection[str],
+    *,
+    command: str,
 ) -> list[str]:
     """Return the CAVE tables of the current snapshot that a new main version must bring too."""
     if parent is None or (parent.main.version, parent.main.as_of) == (version.number, version.as_of):
@@ -106,7 +113,7 @@ def _inherited(
         flags = " ".join(f"--drop {name}" for name in lost)
         msg = (
             f"snapshot {parent.number} has {', '.join(lost)}, but version {version.number} does not list "
-            f"{'it' if len(lost) == 1 else 'them'}. Go on without: crantdb sync {flags}"
+            f"{'it' if len(lost) == 1 else 'them'}. Go on without: {command} {flags}"
         )
         raise TimeMismatch(msg)
     return kept

@@ -5,6 +5,7 @@ Made out of core by DuckDB from the staged pieces, under a memory promise, spill
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -101,8 +102,7 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
     ids = write(
         names.ids, _only(staging.ordered(schema), (ID, PRE, POST)), _part(schema, [ID, PRE, POST]), (ID,)
     )
-    con = _sorter(staging, memory_bytes)
-    try:
+    with sorting(staging, memory_bytes) as con:
         main = write(
             None, _sorted(con, staging.files(), schema.names, (PRE, POST, ID)), schema, (PRE, POST, ID)
         )
@@ -117,6 +117,27 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
             con, [file.path for file in edges.files], EDGES.names, ("post_root_id", "pre_root_id")
         )
         edges_by_post = write(names.edges_by_post, turned, EDGES, ("post_root_id", "pre_root_id"))
+    return Arranged(main, by_post, edges, edges_by_post, ids)
+
+
+@contextlib.contextmanager
+def sorting(staging: Staging, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection that sorts within the memory promise and spills into the staging.
+
+    Args:
+        staging: what is sorted.
+        memory_bytes: the memory promise.
+
+    Raises:
+        StorageError: when the promise is too small.
+    """
+    spill = staging.folder / "spill"
+    spill.mkdir(exist_ok=True)
+    con = duckdb.connect(":memory:")
+    con.execute(f"SET memory_limit = '{int(memory_bytes * DUCKDB_SHARE / 2**20)}MiB'")
+    con.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
+    try:
+        yield con
     except duckdb.OutOfMemoryException as error:
         msg = (
             f"{staging.key.table} cannot be sorted in {memory_bytes / 1e9:.1f} GB of memory. "
@@ -125,17 +146,6 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
         raise StorageError(msg) from error
     finally:
         con.close()
-    return Arranged(main, by_post, edges, edges_by_post, ids)
-
-
-def _sorter(staging: Staging, memory_bytes: int) -> duckdb.DuckDBPyConnection:
-    """Return a connection that sorts within the promise and spills into the staging."""
-    spill = staging.folder / "spill"
-    spill.mkdir(exist_ok=True)
-    con = duckdb.connect(":memory:")
-    con.execute(f"SET memory_limit = '{int(memory_bytes * DUCKDB_SHARE / 2**20)}MiB'")
-    con.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
-    return con
 
 
 def _sorted(

@@ -54,6 +54,7 @@ class StagingKey:
         sort_key: the column its rows are sorted by, or None for a table without a key.
         unique: whether no two rows share the key.
         layout: how pieces are written.
+        origin: where the rows come from when not from the server: a digest of the files they are read from.
     """
 
     server: str
@@ -65,6 +66,7 @@ class StagingKey:
     sort_key: str | None
     unique: bool
     layout: int = LAYOUT
+    origin: str = ""
 
     def folder(self) -> str:
         """Return the folder's name: readable, and distinct by a hash of everything."""
