@@ -18,6 +18,7 @@ The family tree, sorted by what the caller can do::
     │   ├── TooOld                  the server is older than the contract we know
     │   ├── BadResponse             an answer that is not what the contract says
     │   └── IncompleteError         the source did not give everything it said it has
+    ├── BadFile                     a file to import is missing, cut short, or not what it should be
     ├── ValidationError             rows that break a promise (table, constraint, count, examples)
     ├── WarehouseError              the local store
     │   ├── NotAWarehouse
@@ -140,6 +141,18 @@ class IncompleteError(SourceError):
         super().__init__(message, url=url)
         self.expected = expected
         self.got = got
+
+
+class BadFile(CrantdbError):
+    """A file to import is missing, cut short, or not what it should be.
+
+    Attributes:
+        path: the file or folder.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(f"{message}. Nothing was committed")
+        self.path = path
 
 
 class ValidationError(CrantdbError):
