@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 @verb("verify")
-@click.option("--deep", is_flag=True, help="Also decode every file and check its rows and key range.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also decode every file: rows, key range, order; and compare the forms of synapses.",
+)
 def verify_verb(settings: Settings, *, deep: bool) -> None:
     """Check every manifest and every file it lists; exit 1 and name them when any is not as it was written."""
     warehouse = open_warehouse(settings.warehouse)

@@ -134,8 +134,9 @@ class _Source:
         while count < rows and (table := next(self._tables, None)) is not None:
             parts.append(table)
             count += table.num_rows
-        if len(parts) > 1:
-            self._waiting = pa.concat_tables(part for part in parts if part.num_rows or len(parts) == 1)
+        full = [part for part in parts if part.num_rows]
+        if len(parts) > 1 and full:
+            self._waiting = pa.concat_tables(full)
 
 
 def _first_change(column: pa.ChunkedArray, start: int, last: int | None) -> int | None:

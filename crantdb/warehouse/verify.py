@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
+from crantdb.warehouse.agreement import disagreements, forms_in
+from crantdb.warehouse.deep import Content, between_files, look_into
 from crantdb.warehouse.durable import sha256_of
 from crantdb.warehouse.snapshot import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import DataFile, TableState
+    from crantdb.warehouse.snapshot import DataFile, TableState, VersionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +41,77 @@ def verify(warehouse: Warehouse, *, deep: bool = False) -> Iterator[Checked]:
 
     Args:
         warehouse: which.
-        deep: also decode every file and check its rows, its columns and its key range against the manifest.
+        deep: also decode every file and check its rows, columns, key range and order against the manifest,
+            and that the forms of a synapse table agree.
 
     Yields:
-        Each file as it was checked: first the manifests, then the data files, each once.
+        Each file as it was checked: first the manifests, then the data files, each once; at last what is wrong
+        with files together, as checks of no bytes.
     """
-    listed: dict[str, tuple[DataFile, TableState]] = {}
+    states: list[VersionState] = []
     for number in warehouse.numbers():
         path = warehouse.manifest(number)
         try:
+            size = path.stat().st_size
             snapshot = read_manifest(path)
         except (CorruptWarehouse, WarehouseTooNew) as error:
-            yield Checked(path, path.stat().st_size, Finding(path, str(error)))
+            yield Checked(path, size, Finding(path, str(error)))
             continue
-        yield Checked(path, path.stat().st_size, None)
-        for state in snapshot.states():
-            for table in state.tables.values():
-                listed |= {file.path: (file, table) for file in table.files}
+        except FileNotFoundError:  # expired while we looked
+            continue
+        yield Checked(path, size, None)
+        states += snapshot.states()
+    yield from _files(warehouse, states, deep=deep)
+
+
+def _files(warehouse: Warehouse, states: Sequence[VersionState], *, deep: bool) -> Iterator[Checked]:
+    """Check the data files of version states, each file once, then what they are together."""
+    tables = [table for state in states for table in state.tables.values()]
+    listed = {file.path: (file, table) for table in tables for file in table.files}
+    whole: dict[str, Content] = {}
     for file, table in listed.values():
         path = warehouse.root / file.path
-        what = _fault(path, file) or (_deep_fault(path, file, table) if deep else None)
+        what = _fault(path, file)
+        if what is None and deep:
+            content = look_into(path, file, table)
+            what = content.fault
+            if what is None:
+                whole[file.path] = content
         yield Checked(path, file.bytes, None if what is None else Finding(path, f"{what} ({table.key})"))
+    if deep:
+        yield from _together(warehouse, states, whole)
+
+
+def _together(
+    warehouse: Warehouse, states: Sequence[VersionState], whole: Mapping[str, Content]
+) -> Iterator[Checked]:
+    """Check the order across the files of each table, and that forms agree; a table that is wrong by itself is compared with none."""
+    seen: set[tuple[str, ...]] = set()
+    wrong: set[tuple[str, ...]] = set()
+    for state in states:
+        for table in state.tables.values():
+            files = _paths(table)
+            found = None if files in seen or not whole.keys() >= set(files) else between_files(table, whole)
+            seen.add(files)
+            if found is not None:
+                wrong.add(files)
+                yield _of_no_bytes(warehouse, found[0], f"{found[1]} ({table.key})")
+        for main, forms in forms_in(state):
+            files = _paths(main, *forms.values())
+            if files not in seen and _paths(main) not in wrong and whole.keys() >= set(files):
+                for form, what in disagreements(warehouse, main, forms):
+                    yield _of_no_bytes(warehouse, form.files[0].path, f"{what} ({form.key})")
+            seen.add(files)
+
+
+def _paths(*tables: TableState) -> tuple[str, ...]:
+    """Return the paths of every file of tables."""
+    return tuple(file.path for table in tables for file in table.files)
+
+
+def _of_no_bytes(warehouse: Warehouse, path: str, what: str) -> Checked:
+    """Return a finding on a file that was counted already."""
+    return Checked(warehouse.root / path, 0, Finding(warehouse.root / path, what))
 
 
 def _fault(path: Path, file: DataFile) -> str | None:
@@ -79,36 +127,3 @@ def _fault(path: Path, file: DataFile) -> str | None:
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return None
-
-
-def _deep_fault(path: Path, file: DataFile, table: TableState) -> str | None:
-    """Return what is wrong with a file's rows, or None."""
-    try:
-        content = pq.ParquetFile(path)
-        names = content.schema_arrow.names
-        if names != [column.name for column in table.columns]:
-            return f"has the columns {names}, not those of its manifest"
-        rows, low, high = _measure(content, table.sort_key)
-    except (pa.ArrowException, OSError) as error:
-        return f"cannot be decoded: {error}"
-    if rows != file.rows:
-        return f"holds {rows:,} rows, its manifest says {file.rows:,}"
-    if table.sort_key is not None and (low, high) != (file.key_min, file.key_max):
-        return (
-            f"holds {table.sort_key} from {low} to {high}, its manifest says {file.key_min} to {file.key_max}"
-        )
-    return None
-
-
-def _measure(content: pq.ParquetFile, key: str | None) -> tuple[int, int | None, int | None]:
-    """Decode a file; return its rows and the lowest and highest key."""
-    rows = 0
-    low: int | None = None
-    high: int | None = None
-    for batch in content.iter_batches():
-        rows += batch.num_rows
-        if key is not None and batch.num_rows > batch[key].null_count:
-            both = pc.min_max(batch[key]).as_py()
-            low = both["min"] if low is None else min(low, both["min"])
-            high = both["max"] if high is None else max(high, both["max"])
-    return rows, low, high
