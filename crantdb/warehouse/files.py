@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 FULL_ROWS = 20 * 1024 * 1024
 """From this many rows on, a file ends where its key changes, so that one key lies in one file."""
 
@@ -80,14 +82,16 @@ class FileWriter:
         path = self._folder / f"{self._stem}-part-{number:05d}.parquet"
         low: int | None = None
         high: int | None = None
+        last: int | None = None
         with new_file(path) as raw:
             handle = HashingFile(raw)
             with TableWriter(handle, self._schema) as writer:
                 while source.has_more() and writer.rows < self._file_rows:
-                    group, ends = self._next_group(source, writer.rows, high)
+                    group, ends = self._next_group(source, writer.rows, last)
                     if self._key is not None and group.num_rows:
                         start, end = bounds(group[self._key])
                         low, high = (start if low is None else low), (high if end is None else end)
+                        last = int(_comparable(group[self._key].slice(group.num_rows - 1))[0])
                     if group.num_rows:
                         writer.write(group)
                     if ends:
@@ -141,7 +145,12 @@ class _Source:
 
 def _first_change(column: pa.ChunkedArray, start: int, last: int | None) -> int | None:
     """Return the first position, from `start` on, where the key differs from the one before; None when none does."""
-    values = np.asarray(pc.fill_null(column, np.iinfo(np.int64).max))
+    values = _comparable(column)
     before = np.concatenate([[values[0] if last is None else last], values[:-1]])
     changes = np.flatnonzero(values[start:] != before[start:])
     return int(changes[0]) + start if changes.size else None
+
+
+def _comparable(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return keys as numbers, NULL as the highest: so that a run of NULLs is one key too."""
+    return np.asarray(pc.fill_null(column, np.iinfo(np.int64).max))

@@ -14,12 +14,15 @@ LEAST_BYTES = 1_000_000_000
 DUCKDB_SHARE = 0.6
 """DuckDB's own limit is soft: it gets this share of the promise."""
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?))?B?", re.IGNORECASE)
+
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def parse_bytes(text: str) -> int:
-    """Return a size in bytes from text such as ``8GB``, ``500M`` or ``1000000000``.
+    """Return a size in bytes from text such as ``8GB``, ``8GiB``, ``500M`` or ``1000000000``.
 
     Raises:
         ConfigError: when the text is no size.
@@ -28,7 +31,7 @@ def parse_bytes(text: str) -> int:
     if match is None:
         msg = f"{text!r} is no size: write it like 8GB or 500MB"
         raise ConfigError(msg)
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[(match[2] or "").upper()])
 
 
 def promised_bytes(asked: str | None = None) -> int:
@@ -41,7 +44,7 @@ def promised_bytes(asked: str | None = None) -> int:
     Raises:
         ConfigError: when it is too little to work with, or no size.
     """
-    promise = parse_bytes(asked) if asked else min(_limits()) // 4
+    promise = parse_bytes(asked) if asked else min(limits()) // 4
     if promise < LEAST_BYTES:
         msg = (
             f"{promise / 1e9:.2f} GB of memory is too little: crantdb needs {LEAST_BYTES / 1e9:.0f} GB "
@@ -51,15 +54,32 @@ def promised_bytes(asked: str | None = None) -> int:
     return promise
 
 
-def _limits() -> list[int]:
-    """Return every limit that holds for this process, in bytes."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        path = Path(place)
-        text = path.read_text().strip() if path.is_file() else ""
-        if text.isdigit():
-            limits.append(int(text))
+def limits(own: Path = _OWN_GROUP, groups: Path = _CONTROL_GROUPS) -> list[int]:
+    """Return every limit that holds for this process, in bytes.
+
+    Args:
+        own: the file that says which control groups the process is in.
+        groups: where control groups are mounted.
+    """
+    result = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    texts = [path.read_text().strip() for path in _group_files(own, groups) if path.is_file()]
+    result += [int(text) for text in texts if text.isdigit()]
     slurm = os.environ.get("SLURM_MEM_PER_NODE", "")
-    if slurm.isdigit():
-        limits.append(int(slurm) * 2**20)
-    return limits
+    if slurm.isdigit() and int(slurm):
+        result.append(int(slurm) * 2**20)
+    return result
+
+
+def _group_files(own: Path, groups: Path) -> list[Path]:
+    """Return where the memory limits of the process's control groups stand, and of the groups around them."""
+    found: list[Path] = []
+    lines = own.read_text().splitlines() if own.is_file() else []
+    names = [line.split(":", 2)[1:] for line in lines if line.count(":") >= 2]
+    paths = {controllers: path for controllers, path in names if controllers in {"", "memory"}}
+    for controller, top, file in (
+        ("", groups, "memory.max"),
+        ("memory", groups / "memory", "memory.limit_in_bytes"),
+    ):
+        inner = top / paths.get(controller, "").lstrip("/")
+        found += [folder / file for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
+    return found
