@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from crantdb.errors import StagingMismatch, ValidationError
 from crantdb.warehouse.durable import (
+    neighbour,
     storage_errors,
     sync_file,
     sync_folder,
@@ -354,13 +355,22 @@ def staged(warehouse: Warehouse) -> list[StagingKey]:
     """Return what is staged: the keys of unfinished tables."""
     if not warehouse.staging.is_dir():
         return []
-    markers = sorted(warehouse.staging.glob("*/key.json"))
+    markers = sorted(warehouse.staging.glob("[!.]*/key.json"))
     return [StagingKey(**json.loads(marker.read_bytes())) for marker in markers]
 
 
 def clear(warehouse: Warehouse, keys: list[StagingKey]) -> None:
-    """Remove the stagings of tables that were committed or are given up."""
+    """Remove the stagings of tables that were committed or are given up, and what a killed try left of others.
+
+    Each is set aside under a hidden name first: half removed under its own it could no longer be told what it is.
+    """
+    if not warehouse.staging.is_dir():
+        return
     for key in keys:
-        shutil.rmtree(warehouse.staging_folder(key.folder()), ignore_errors=True)
+        folder = warehouse.staging_folder(key.folder())
+        with contextlib.suppress(FileNotFoundError):
+            folder.replace(neighbour(folder))
+    for aside in warehouse.staging.glob(".*.partial"):
+        shutil.rmtree(aside, ignore_errors=True)
     with contextlib.suppress(OSError):
         sync_folder(warehouse.staging)

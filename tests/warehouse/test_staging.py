@@ -274,6 +274,22 @@ def test_what_is_staged_is_listed_and_cleared(warehouse: Warehouse) -> None:
     assert staged(warehouse) == keys[2:]
 
 
+def test_what_a_killed_clearing_left_goes_with_the_next(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A staging whose removal was cut short is no staging any more, and the next clearing takes the rest."""
+    keys = [staging_key("a"), staging_key("b")]
+    for key in keys:
+        fill(warehouse, key, [cells([1])])
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *_, **__: None)
+        clear(warehouse, keys[:1])
+    assert staged(warehouse) == keys[1:]
+    clear(warehouse, keys[1:])
+    assert list(warehouse.staging.iterdir()) == []
+    clear(warehouse, keys)
+
+
 def test_a_disk_that_fills_keeps_what_was_staged(warehouse: Warehouse) -> None:
     """A piece, or the joined file, that does not fit is a StorageError; pieces before and after it count."""
     done = child(FULL, warehouse.root)
