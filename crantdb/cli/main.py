@@ -28,6 +28,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "doctor": ("setup", "Check servers, tokens, disk and file system."),
     "plan": ("sync", "Say what a sync would fetch."),
     "sync": ("sync", "Bring a materialization version into the warehouse."),
+    "import": ("importing", "Make CAVE's dumps or Parquet files a snapshot."),
     "status": ("look", "Say what the warehouse holds and what is unfinished."),
     "snapshots": ("look", "List the snapshots."),
     "tables": ("look", "List the tables of a snapshot."),
