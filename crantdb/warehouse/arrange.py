@@ -129,7 +129,7 @@ def sorting(staging: Staging, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConn
         memory_bytes: the memory promise.
 
     Raises:
-        StorageError: when the promise is too small.
+        StorageError: when the promise is too small, or the disk for what does not fit into it.
     """
     spill = staging.folder / "spill"
     spill.mkdir(exist_ok=True)
@@ -139,13 +139,27 @@ def sorting(staging: Staging, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConn
     try:
         yield con
     except duckdb.OutOfMemoryException as error:
+        # What cannot be spilled for want of disk is out of memory too, to DuckDB.
+        if "max_temp_directory_size" in str(error):
+            raise _no_room(staging, error) from error
         msg = (
             f"{staging.key.table} cannot be sorted in {memory_bytes / 1e9:.1f} GB of memory. "
             f"What was fetched is kept: run the command again with more, e.g. --memory {2 * memory_bytes / 1e9:.0f}GB"
         )
         raise StorageError(msg) from error
+    except duckdb.IOException as error:
+        raise _no_room(staging, error) from error
     finally:
         con.close()
+
+
+def _no_room(staging: Staging, error: duckdb.Error) -> StorageError:
+    """Return the error for a sort that the disk stopped."""
+    msg = (
+        f"{staging.key.table} cannot be sorted: the disk refused ({str(error).splitlines()[0]}). What was fetched is "
+        f"kept: free some space where {staging.folder} lies and run the same command again"
+    )
+    return StorageError(msg)
 
 
 def _sorted(
