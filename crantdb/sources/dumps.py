@@ -187,7 +187,7 @@ def read_header(dump: TableDump) -> dict[str, str]:
         wanted = data.path.name.removesuffix(_DATA) + _HEADER
         msg = f"{data.name} has no {wanted} beside it, which names its columns and types. Copy it there too"
         raise BadFile(msg, path=data.path)
-    with dump.header.open(newline="", encoding="utf-8") as file:
+    with dump.header.open(newline="", encoding="utf-8", errors="replace") as file:
         lines = [line for line in csv.reader(file) if line]
     lines = lines[1:] if lines and lines[0] == ["column_name", "data_type"] else lines
     odd = [line for line in lines if len(line) != 2]

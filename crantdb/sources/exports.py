@@ -28,8 +28,11 @@ def find_export(path: Path, table: str) -> TableDump:
     Of a Delta Lake folder only the files that its log lists are taken: others were replaced or never finished.
 
     Raises:
-        BadFile: when there is none, or one that the log lists is missing or partly deleted.
+        BadFile: when there is none, the file is of another kind, or one that the log lists is missing or partly deleted.
     """
+    if path.is_file() and path.suffix not in _PARQUET + _ARROW:
+        msg = f"{path.name} is no Parquet or Arrow file by its name; CAVE's CSV dumps come with cave-dump and their folder"
+        raise BadFile(msg, path=path)
     if path.is_file():
         return TableDump(table, (input_file(path, path.name),))
     listed = _delta_files(path) if (path / "_delta_log").is_dir() else _plain_files(path)
@@ -115,12 +118,26 @@ def export_rows(file: InputFile) -> Iterator[pa.Table]:
         raise BadFile(msg, path=file.path) from error
 
 
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
+def _check_end(path: Path) -> None:
+    """Refuse an Arrow stream without its end: Arrow itself takes what is there for all."""
+    content = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, content - len(_END_OF_STREAM)))
+        if file.read() != _END_OF_STREAM:
+            msg = f"{path.name} ({content:,} bytes) does not end as an Arrow stream does: it was cut short. Copy it again"
+            raise BadFile(msg, path=path)
+
+
 def _arrow_rows(path: Path) -> Iterator[pa.Table]:
     """Yield the rows of an Arrow IPC file or stream."""
     with pa.memory_map(str(path)) as source:
         try:
             reader = pa.ipc.open_file(source)
         except pa.ArrowInvalid:
+            _check_end(path)
             source.seek(0)
             stream = pa.ipc.open_stream(source)
             yield stream.schema.empty_table()

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from crantdb.errors import BadFile, IncompleteError, StagingMismatch, ValidationError
 from crantdb.sources.as_served import as_served
-from crantdb.sources.dumps import dump_rows, point_columns, read_header
+from crantdb.sources.dumps import BOOKKEEPING, dump_rows, point_columns, read_header
 from crantdb.sources.exports import export_rows
 from crantdb.sources.materialization import id_columns
 from crantdb.sync.finish import finish
@@ -74,7 +74,7 @@ class DumpJob:
 def origin_of(dump: TableDump, *, exact: bool) -> str:
     """Return a digest of a table's files and of how they are read: what may be staged together."""
     files = [(file.name, file.bytes, file.changed_ns) for file in dump.files]
-    header = None if dump.header is None else dump.header.read_text("utf-8")
+    header = None if dump.header is None else dump.header.read_text("utf-8", errors="replace")
     return hashlib.sha256(json.dumps([files, header, exact]).encode()).hexdigest()[:16]
 
 
@@ -98,6 +98,10 @@ def stage_dump(
         _check_count(key.table, rows, job)
         _sort_all(staging, job, rows, forms=forms, progress=progress)
         facts = _facts(staging, job)
+        if forms.is_synapses(key.table):
+            progress.say(
+                f"{key.table}: all rows are here; arranging them by pre root, post root, pair and id"
+            )
         made = finish(staging, facts, expected_rows=rows, forms=forms)
     except (BadFile, ValidationError, StagingMismatch, IncompleteError):
         staging.discard()
@@ -153,12 +157,12 @@ def _reader(job: DumpJob) -> Callable[[InputFile], Iterator[Served]]:
         )
     columns = read_header(dump)
     points = point_columns(columns)
-    left_out = tuple(name for name in columns if name in {"created", "deleted", "superceded_id"})
+    left_out = tuple(name for name in columns if name in BOOKKEEPING)
 
     def read(file: InputFile) -> Iterator[Served]:
         for rows in dump_rows(file, columns):
             served = as_served(rows, file, table=dump.table, hex_points=points, exact=job.exact)
-            yield type(served)(served.rows, served.invalid, left_out)
+            yield replace(served, left_out=left_out)
 
     return read
 

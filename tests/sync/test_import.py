@@ -15,7 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import crantdb
-from crantdb.errors import BadFile, ConfigError, CrantdbError, IncompleteError, TimeMismatch, ValidationError
+from crantdb.errors import (
+    BadFile,
+    ConfigError,
+    CrantdbError,
+    IncompleteError,
+    StorageError,
+    TimeMismatch,
+    ValidationError,
+)
 from crantdb.sandbox import GivenTable, Sandbox
 from crantdb.sources.cave import open_cave
 from crantdb.sources.dumps import find_dumps, of_version
@@ -233,6 +241,34 @@ def test_rows_that_are_not_valid_and_bookkeeping_go(tmp_path: Path) -> None:
     assert any("10 that are not valid left out" in line for line in here.voice.lines)
 
 
+def test_an_empty_dump_is_an_empty_table(tmp_path: Path) -> None:
+    """A dump without rows, and a Parquet file without rows, are tables with their columns and no rows."""
+    empty = synapses(5).slice(0, 0)
+    write_dump(tmp_path / "dump", "synapses_v2", empty)
+    pq.write_table(empty, tmp_path / "other.parquet")
+    with Sandbox(stack(version(1, GivenTable("synapses_v2", empty)), synapse_table="synapses_v2")) as sandbox:
+        synced = bench(tmp_path / "synced", sandbox).sync().snapshot.main
+        here = bench(tmp_path / "imported", sandbox)
+        report = bring(here, dumps_in(tmp_path / "dump"))
+        assert hashes(report.snapshot.main) == hashes(synced)
+        assert bring(here, [find_export(tmp_path / "other.parquet", "other")]).imported == {"other": 0}
+    assert here.rows("other").equals(empty.combine_chunks())
+
+
+def test_a_disk_that_is_too_small_is_refused_before(
+    twenty: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that cannot fit while they are imported are refused with what they need and what is free."""
+    write_dump(tmp_path / "dump", "synapses_v2", synapses(20))
+    here = bench(tmp_path / "w", twenty)
+    monkeypatch.setattr("crantdb.sync.importing.free_bytes", lambda _: 100)
+    with pytest.raises(
+        StorageError, match=r"of files need about .* GB while they are imported; .* has 0\.0 GB free"
+    ):
+        bring(here, dumps_in(tmp_path / "dump"))
+    assert (here.snapshot, here.journal()) == (None, [])
+
+
 # --- what is wrong with files ------------------------------------------------------------------------
 
 
@@ -406,6 +442,14 @@ def test_files_of_one_table_have_the_same_columns(twenty: Sandbox, tmp_path: Pat
     (folder / "b.parquet").write_bytes((folder / "a.parquet").read_bytes()[:-30])
     with pytest.raises(BadFile, match=r"b\.parquet .* cannot be read"):
         bring(here, [find_export(folder, "t")])
+    (folder / "b.parquet").unlink()
+    with pa.ipc.new_stream(str(folder / "b.arrow"), _table().schema) as writer:
+        writer.write_table(_table(), max_chunksize=1)
+    (folder / "b.arrow").write_bytes((folder / "b.arrow").read_bytes()[:-8])
+    with pytest.raises(BadFile, match=r"b\.arrow .* was cut short"):
+        bring(here, [find_export(folder, "t")])
+    with pytest.raises(BadFile, match="come with cave-dump"):
+        find_export(write_dump(folder, "t", synapses(2)), "t")
     assert (here.snapshot, here.journal()) == (None, [])
 
 
@@ -585,7 +629,7 @@ def _stops_after(count: int) -> Callable[..., None]:
 def test_a_changed_file_is_read_anew(
     twenty: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is staged of one edition of a file is never mixed with another: the next import begins anew."""
+    """What is staged of one edition of a file is never mixed with another: the next import begins anew; a sync meanwhile says what waits."""
     here, folder = bench(tmp_path / "w", twenty), tmp_path / "t"
     folder.mkdir()
     for number in range(2):
@@ -594,12 +638,14 @@ def test_a_changed_file_is_read_anew(
         patch.setattr("crantdb.warehouse.staging.Staging._append", _stops_after(2))
         with pytest.raises(KeyboardInterrupt):
             _offline(here, folder)
-    assert here.journal() != []
+    assert len(here.journal()) == 1
+    here.sync()
+    assert [line for line in here.voice.lines if "staged of an unfinished import" in line]
     pq.write_table(synapses(60, seed=9), folder / "0.parquet")
     pq.write_table(synapses(40, first=61), folder / "1.parquet")
     report = _offline(here, folder)
     assert here.rows("syn").equals(by_id(pa.concat_tables([synapses(60, seed=9), synapses(40, first=61)])))
-    assert report.imported == {"syn": 100}
+    assert (report.imported, here.journal()) == ({"syn": 100}, [])
 
 
 def test_a_million_rows(twenty: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
