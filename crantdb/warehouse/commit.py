@@ -166,9 +166,10 @@ def write_manifest(warehouse: Warehouse, snapshot: Snapshot) -> Snapshot:
 
 def _check_moment(change: Change) -> None:
     """Refuse a table of another moment than the version's, before a file of any is linked."""
-    new = [(valid.staged.key, facts.as_of) for valid, facts in change.tables]
-    found = [(f"{key.schema}.{key.table}", key.version, as_of) for key, as_of in new]
-    found += [(table.key, table.version, table.as_of) for table in change.carried]
+    found = [(table.key, table.version, table.as_of) for table in change.carried]
+    for valid, facts in change.tables:
+        key = valid.staged.key
+        found.append((f"{key.schema}.{key.table}", key.version, facts.as_of))
     for name, version, as_of in found:
         if version != change.version or (as_of is not None and as_of != change.as_of):
             msg = (
