@@ -22,7 +22,11 @@ __all__ = ["CrantdbError", "connect", "scan"]
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
-    rooms = {"CrantdbError": "crantdb.errors", "connect": "crantdb.warehouse.catalog", "scan": "crantdb.warehouse.catalog"}
+    rooms = {
+        "CrantdbError": "crantdb.errors",
+        "connect": "crantdb.warehouse.catalog",
+        "scan": "crantdb.warehouse.catalog",
+    }
     if name not in rooms:
         msg = f"module 'crantdb' has no attribute {name!r}"
         raise AttributeError(msg)

@@ -32,4 +32,7 @@ def sql_texts(name: str, *rooms: str) -> dict[str, str]:
     for room in rooms:
         place = place / room
     found = (entry for entry in place.iterdir() if entry.name.endswith(".sql"))
-    return {entry.name.removesuffix(".sql"): entry.read_text("utf-8") for entry in sorted(found, key=lambda e: e.name)}
+    return {
+        entry.name.removesuffix(".sql"): entry.read_text("utf-8")
+        for entry in sorted(found, key=lambda e: e.name)
+    }
