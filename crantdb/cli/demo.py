@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import polars as pl
 
 from crantdb.cli.draw import progress_for
+from crantdb.cli.query import duckdb_shell
 from crantdb.cli.settings import Settings, verb
 from crantdb.config import Config, config_text
 from crantdb.sources.cave import open_cave
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish
-from crantdb.warehouse.catalog import connect
+from crantdb.warehouse.catalog import connect, scan
 from crantdb.warehouse.layout import create_warehouse
 
 if TYPE_CHECKING:
+    import duckdb
+
     from crantdb.warehouse.layout import Warehouse
 
 QUERIES = (
     ("What is this?", "SELECT snapshot, version, as_of, datastack FROM snapshot"),
     (
         "What does it hold?",
-        "SELECT name, kind, status, rows, exceptions FROM tables ORDER BY status, rows DESC",
+        "SELECT name, kind, status, rows, completeness FROM tables ORDER BY status, rows DESC",
     ),
     (
         "Which neurons give the most synapses?",
-        """SELECT pre_pt_root_id, count(*) AS synapses, count(DISTINCT post_pt_root_id) AS partners
-FROM synapses WHERE pre_pt_root_id > 0 GROUP BY ALL ORDER BY synapses DESC LIMIT 5""",
+        """SELECT pre_root_id, sum(syn_count)::BIGINT AS synapses, count(*) AS partners
+FROM edges WHERE pre_root_id > 0 GROUP BY ALL ORDER BY synapses DESC LIMIT 5""",
     ),
     (
         "In which chunks do these supervoxels lie?",
         "FROM id_chunk((SELECT list(DISTINCT pre_pt_supervoxel_id)[:3] FROM synapses WHERE pre_pt_supervoxel_id > 1))",
     ),
 )
+
+PARTNERS = """SELECT post_root_id, syn_count FROM edges
+WHERE pre_root_id = {root} AND post_root_id > 0 ORDER BY syn_count DESC, post_root_id LIMIT 3"""
 
 
 @verb("demo")
@@ -67,6 +75,28 @@ def _show(warehouse: Warehouse) -> None:
     for title, query in QUERIES:
         click.echo(f"-- {title}\n{query};")
         click.echo(str(con.sql(query)).rstrip("\n") + "\n")
+    [(root, _, _), *_] = con.sql(QUERIES[2][1]).fetchall()
+    _show_partners(warehouse, con, root)
+
+
+def _show_partners(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, root: int) -> None:
+    """Ask one question three ways: in Python, in polars, in the DuckDB shell. The answers are equal."""
+    query = PARTNERS.format(root=root)
+    click.echo(f"-- Its strongest partners, three ways. In Python: con.sql(...)\n{query};")
+    click.echo(str(con.sql(query)).rstrip("\n") + "\n")
+    ask = (pl.col("pre_root_id") == root) & (pl.col("post_root_id") > 0)
+    lazy = scan("edges", warehouse.root).filter(ask).select("post_root_id", "syn_count")
+    click.echo('-- In polars: crantdb.scan("edges", ...).filter(...)')
+    click.echo(f"{lazy.sort(['syn_count', 'post_root_id'], descending=[True, False]).head(3).collect()}\n")
+    shell = duckdb_shell()
+    if shell is None:
+        click.echo("-- In the DuckDB shell: not shown, there is none here (pip install duckdb-cli)\n")
+        return
+    click.echo(f"-- In the DuckDB shell: duckdb -readonly {warehouse.database.name}", nl=True)
+    done = subprocess.run(  # noqa: S603 - our own query, on our own file
+        [shell, "-readonly", str(warehouse.database), "-c", query], capture_output=True, text=True, check=True
+    )
+    click.echo(done.stdout)
 
 
 def _next(settings: Settings, warehouse: Warehouse) -> None:

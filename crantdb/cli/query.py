@@ -136,12 +136,17 @@ def _write_parquet(reader: Any, path: Path) -> int:  # noqa: ANN401 - pyarrow is
     return rows
 
 
+def duckdb_shell() -> str | None:
+    """Return the DuckDB shell: the one installed with crantdb, else the one on the PATH, else None."""
+    beside = Path(sys.executable).parent / "duckdb"
+    return str(beside) if beside.is_file() else shutil.which("duckdb")
+
+
 @verb("shell")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def shell_verb(settings: Settings, arguments: tuple[str, ...]) -> None:
     """Open the DuckDB shell, read-only, on the current snapshot; ARGUMENTS go to the shell."""
-    beside = Path(sys.executable).parent / "duckdb"
-    program = str(beside) if beside.is_file() else shutil.which("duckdb")
+    program = duckdb_shell()
     if program is None:
         msg = "there is no `duckdb` on the PATH. Get it: pip install duckdb-cli (or see duckdb.org); any since 1.2 will do"
         raise ConfigError(msg)
