@@ -145,6 +145,10 @@ def _read_all(warehouse: Warehouse) -> list[Snapshot]:
                 f"from a backup; or, if you can do without snapshot {number}, move it away and run this again"
             )
             raise CorruptWarehouse(msg, path=path) from error
+        except (
+            FileNotFoundError
+        ):  # gone since its number was read: only a plan, which holds no LOCK, may meet that
+            continue
         except WarehouseTooNew as error:
             msg = f"nothing was expired: {error}"
             raise WarehouseTooNew(msg) from error
@@ -238,7 +242,10 @@ def _leftovers(
         name = relative(warehouse, path)
         if name in listed or path.parent.name in busy:
             continue
-        found = path.stat()
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # as above
+            continue
         made = datetime.fromtimestamp(max(found.st_mtime, found.st_ctime), UTC)
         result.append(Leftover(path, found.st_size, since.get(name, made)))
     return result
