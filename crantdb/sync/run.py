@@ -7,17 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crantdb.errors import (
-    ConfigError,
-    CorruptWarehouse,
-    NotServed,
-    ReferenceNotLoaded,
-    SourceError,
-    StorageError,
-    Unreadable,
-)
+from crantdb.errors import NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
 from crantdb.sync.cave_table import stage, staging_key
 from crantdb.sync.finish import Forms
+from crantdb.sync.inventory import clear_committed, held, left_over, parent_of
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
 from crantdb.sync.selection import Selection, Wish, select
@@ -25,17 +18,16 @@ from crantdb.warehouse.commit import Change, commit
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.lock import writing
 from crantdb.warehouse.memory import promised_bytes
-from crantdb.warehouse.snapshot import current, read_manifest
-from crantdb.warehouse.staging import StagingKey, clear, staged
+from crantdb.warehouse.staging import clear
 
 if TYPE_CHECKING:
     from crantdb.config import Config
     from crantdb.sources.cave import Cave
-    from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+    from crantdb.sources.materialization import RemoteTable
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.commit import TableFacts
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot, VersionState
+    from crantdb.warehouse.snapshot import Snapshot
     from crantdb.warehouse.validate import ValidTable
 
 ROW_BYTES = 45
@@ -96,6 +88,7 @@ def sync(
     forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, promised_bytes(memory))
     with writing(warehouse, "sync"):
         parent = parent_of(warehouse, config)
+        clear_committed(warehouse)
         selection = choose(cave, warehouse, config, wish, parent)
         _say_first(cave, warehouse, selection, progress)
         tables, skipped = _stage_all(cave, warehouse, selection, forms=forms, progress=progress)
@@ -147,43 +140,6 @@ def choose(
     )
 
 
-def parent_of(warehouse: Warehouse, config: Config) -> Snapshot | None:
-    """Return the current snapshot, which must be of the datastack that is configured.
-
-    Raises:
-        ConfigError: when it is of another.
-    """
-    parent = current(warehouse)
-    if parent is not None and (parent.datastack, parent.server) != (config.datastack, config.server):
-        msg = (
-            f"{warehouse.root} mirrors {parent.datastack} of {parent.server}, but its crantdb.toml now says "
-            f"{config.datastack} of {config.server}. One warehouse mirrors one datastack: make another with crantdb init"
-        )
-        raise ConfigError(msg)
-    return parent
-
-
-def held(warehouse: Warehouse, version: MaterializationVersion, config: Config) -> VersionState | None:
-    """Return what any snapshot of the warehouse holds of this very version, newest first."""
-    for number in reversed(warehouse.numbers()):
-        try:
-            snapshot = read_manifest(warehouse.manifest(number))
-        except CorruptWarehouse:
-            continue
-        state = snapshot.state_of(version.number)
-        same = (snapshot.datastack, snapshot.server) == (config.datastack, config.server)
-        if state is not None and same and state.as_of == version.as_of and _is_whole(warehouse, state):
-            return state
-    return None
-
-
-def _is_whole(warehouse: Warehouse, state: VersionState) -> bool:
-    """Tell whether every file of a state is still there."""
-    return all(
-        (warehouse.root / file.path).is_file() for table in state.tables.values() for file in table.files
-    )
-
-
 def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress) -> None:
     """Say what is to be done, and what the user should know before it is."""
     version = selection.version
@@ -198,28 +154,9 @@ def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress:
             f"note: this machine's clock and the server's are {apart:,.0f} s apart; "
             f"every moment in the data is the server's"
         )
-    for other in left_over(warehouse, cave, selection):
+    mine = {staging_key(cave, version, table) for table, _ in selection.fetch}
+    for other in left_over(warehouse, cave, mine):
         progress.say(other)
-
-
-def left_over(warehouse: Warehouse, cave: Cave, selection: Selection) -> list[str]:
-    """Return a line for each version with staged tables that this sync will not finish."""
-    mine = {staging_key(cave, selection.version, table) for table, _ in selection.fetch}
-    others: dict[int, int] = {}
-    imports = 0
-    for key in staged(warehouse):
-        if key.origin:
-            imports += 1
-        elif key not in mine:
-            others[key.version] = others.get(key.version, 0) + 1
-    ready = {version.number for version in cave.versions() if version.is_available} if others else set()
-    unfinished = f"note: {imports} table(s) are staged of an unfinished import; run it again, or drop them with --discard"
-    return ([unfinished] if imports else []) + [
-        f"note: {count} table(s) of version {number} are staged from an earlier sync; "
-        + (f"finish them with --version {number}" if number in ready else "that version has expired")
-        + ", or drop them with --discard"
-        for number, count in sorted(others.items())
-    ]
 
 
 def _stage_all(
@@ -309,11 +246,3 @@ def _change(
         skipped=skipped,
         main=selection.main,
     )
-
-
-def discard(warehouse: Warehouse) -> list[StagingKey]:
-    """Forget everything that is staged; return what it was."""
-    with writing(warehouse, "discard"):
-        keys = staged(warehouse)
-        clear(warehouse, keys)
-    return keys

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import sys
+import time
 import uuid
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -73,6 +74,14 @@ def sync_folder(folder: Path) -> None:
 def neighbour(path: Path) -> Path:
     """Return a name beside `path` that nobody else has: hidden, with a random part and the ending ``.partial``."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.partial")
+
+
+def sweep(folder: Path, *, older_than_s: float = 3600.0) -> None:
+    """Remove the partial files that killed writes left in a folder; those of the last hour may still be written."""
+    for partial in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > older_than_s:
+                partial.unlink()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crantdb.errors import WarehouseBusy
-from crantdb.warehouse.durable import neighbour, storage_errors
+from crantdb.warehouse.durable import neighbour, storage_errors, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,8 @@ class Holder:
 def writing(warehouse: Warehouse, purpose: str) -> Iterator[Holder]:
     """Hold the warehouse for writing while the block runs.
 
-    A lock whose process is gone, or whose heartbeat stopped two minutes ago, is taken over.
+    A lock whose process is gone, or whose heartbeat stopped two minutes ago, is taken over, and the partial
+    files that killed writers left are removed.
 
     Raises:
         WarehouseBusy: when somebody else holds it; the message says who.
@@ -72,6 +73,8 @@ def writing(warehouse: Warehouse, purpose: str) -> Iterator[Holder]:
     beat = threading.Thread(target=_beat, args=(warehouse.lock, stop), daemon=True, name="crantdb-heartbeat")
     beat.start()
     try:
+        for folder in (warehouse.root, warehouse.snapshots):
+            sweep(folder)
         yield me
     finally:
         stop.set()

@@ -269,9 +269,6 @@ def test_killed_with_every_file_in_place(ground: Ground, tmp_path: Path) -> None
     victim.complete()
 
 
-@pytest.mark.xfail(
-    reason="sync clears a table's staging only in the run that commits it; one killed in between leaves it for ever"
-)
 def test_what_was_committed_is_not_left_staged(ground: Ground, tmp_path: Path) -> None:
     """Killed between commit and clearing, the next sync removes what is staged of the committed tables."""
     victim = Victim(ground, tmp_path / "wh", 2)

@@ -15,6 +15,7 @@ import pytest
 
 from crantdb.errors import WarehouseBusy
 from crantdb.warehouse import lock
+from crantdb.warehouse.layout import create_warehouse
 from crantdb.warehouse.lock import Holder, holder, is_stale, writing
 from tests.warehouse.making import start
 
@@ -184,3 +185,14 @@ def test_a_process_of_somebody_else_is_alive() -> None:
     assert lock._alive(1)
     assert not lock._alive(0)
     assert not lock._alive(2**22 + 1)
+
+
+def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
+    """Taking the lock removes partial files of more than an hour ago, and leaves those that may still be written."""
+    warehouse = create_warehouse(tmp_path / "wh", "")
+    old, young = (warehouse.snapshots / f".0000000{number}.json.abc.partial" for number in (1, 2))
+    for path in (old, young):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    with writing(warehouse, "test"):
+        assert (old.exists(), young.exists()) == (False, True)
