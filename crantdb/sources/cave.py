@@ -6,13 +6,11 @@ Endpoints and their quirks: see docs/cave.md. Nothing is ever written to a serve
 from __future__ import annotations
 
 import contextlib
-import threading
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import requests
 from packaging.version import InvalidVersion, Version
 
 from crantdb.errors import (
@@ -26,22 +24,25 @@ from crantdb.errors import (
     Unreadable,
     VersionUnavailable,
 )
-from crantdb.sources.cave_rows import CaveRows
+from crantdb.sources.cave_rows import CaveRows, spans_left
 from crantdb.sources.extract import Extract
 from crantdb.sources.harvest import Harvest
 from crantdb.sources.materialization import (
     MaterializationVersion,
     RemoteTable,
     choose_version,
+    key_of,
     parse_version,
-    view_key,
 )
-from crantdb.sources.ranges import Span, gaps
+from crantdb.sources.ranges import Span
+from crantdb.sources.session import caveclient_session, plain_session
 from crantdb.sources.transport import RetryRule, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
+
+    import requests
 
     from crantdb.sources.extract import Batch
 
@@ -279,7 +280,7 @@ class Cave:
         with self._naming_expiry(version):
             expected = self._agreed_rows(version, table)
         rows = self.rows_of(version, table)
-        spans = _spans(rows, expected, done, self._options.chunk_rows)
+        spans = spans_left(rows, expected, done, self._options.chunk_rows)
         batches = Harvest(
             rows,
             spans,
@@ -320,36 +321,6 @@ class Cave:
             raise
 
 
-def _spans(
-    rows: CaveRows, expected: int, done: Collection[Span], chunk_rows: int
-) -> list[tuple[Span, int | None]]:
-    """Return the spans still to fetch, with their rows where known."""
-    if rows.key is None:
-        if expected > chunk_rows:
-            msg = (
-                f"{rows.name} has {expected:,} rows and no whole-number column to cut it by, so that it cannot be "
-                f"read completely in requests of {chunk_rows:,} rows. Raise chunk_rows in crantdb.toml to the "
-                f"server's limit, or exclude it"
-            )
-            raise Unreadable(msg)
-        return [] if done else [(Span(), expected)]
-    if Span() in done:
-        return []
-    if rows.table.kind == "table":
-        return [(span, None) for span in gaps(done)] if done else [(Span(), expected)]
-    # A view's key may be NULL: counting such rows among those of an open span would leave them out of every
-    # part it is cut into. They are a span of their own, and the lowest one is closed at the lowest key.
-    left = [Span(span.start, span.high) for span in gaps(done)]
-    if Span(nulls=True) not in done:
-        left.append(Span(nulls=True))
-    return [(span, None) for span in left]
-
-
-def key_of(table: RemoteTable) -> str | None:
-    """Return the whole-number column that a table's spans are of: `id`; for a view, one of its own or None."""
-    return "id" if table.kind == "table" else view_key(table.columns)
-
-
 def _kinds(schema: dict[str, Any]) -> dict[str, str]:
     """Return a view's columns with the server's types."""
     return {name: str(kind.get("type")) for name, kind in schema.items() if isinstance(kind, dict)}
@@ -371,13 +342,14 @@ def open_cave(datastack: str, server: str, token: str | None, options: CaveOptio
         SourceError: as `Transport.json`.
     """
     options = options or CaveOptions()
-    first = _transport(_plain_session(token), token, options)
+    first = _transport(plain_session(token), token, options)
     info = _datastack_info(first, datastack, server)
     cave = Cave(datastack, server, info, first, options)
     cave.engine_version()
     cave.versions()
     # From here caveclient's constructors meet only answers that were good a moment ago.
-    cave.transport = _transport(_caveclient_session(cave, token, options), token, options)
+    session = caveclient_session(cave, token, wait_s=options.timeout_s + 30)
+    cave.transport = _transport(session, token, options)
     cave.transport.meter.add(requests=first.meter.requests, size=first.meter.bytes)
     return cave
 
@@ -385,15 +357,6 @@ def open_cave(datastack: str, server: str, token: str | None, options: CaveOptio
 def _transport(session: requests.Session, token: str | None, options: CaveOptions) -> Transport:
     """Return a transport over a session."""
     return Transport(session, timeout_s=options.timeout_s, rule=options.rule, secret=token)
-
-
-def _plain_session(token: str | None) -> requests.Session:
-    """Return a session with the auth headers that caveclient's have."""
-    session = requests.Session()
-    if token:
-        session.headers["Authorization"] = f"Bearer {token}"
-        session.cookies.set("middle_auth_token", token)
-    return session
 
 
 def _datastack_info(transport: Transport, datastack: str, server: str) -> dict[str, Any]:
@@ -412,37 +375,3 @@ def _datastack_info(transport: Transport, datastack: str, server: str) -> dict[s
         msg = f"{url} describes the datastack as {type(info).__name__}"
         raise BadResponse(msg, url=url)
     return info
-
-
-def _caveclient_session(cave: Cave, token: str | None, options: CaveOptions) -> requests.Session:
-    """Return the session of caveclient's materialization client.
-
-    Its constructors ask the server without any timeout, so they run in a thread that is waited for.
-    """
-    result: list[requests.Session | BaseException] = []
-
-    def build() -> None:
-        from caveclient import CAVEclient  # noqa: PLC0415 - takes seconds to load
-
-        try:
-            client = CAVEclient(
-                cave.datastack,
-                server_address=cave.server,
-                auth_token=token,
-                info_cache={cave.datastack: cave.info},
-                write_server_cache=False,
-            )
-            result.append(client.materialize.session)
-        except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which names it
-            result.append(error)
-
-    thread = threading.Thread(target=build, daemon=True, name="caveclient")
-    thread.start()
-    thread.join(options.timeout_s + 30)
-    if not result:
-        msg = f"caveclient got no answer from {cave.local_server} in {options.timeout_s + 30:.0f} s"
-        raise ServiceUnavailable(msg, url=cave.local_server)
-    if isinstance(result[0], requests.Session):
-        return result[0]
-    msg = f"caveclient cannot open {cave.datastack} on {cave.server}: {type(result[0]).__name__}"
-    raise BadResponse(msg, url=cave.server) from result[0]

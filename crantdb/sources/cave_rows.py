@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 from crantdb.errors import BadResponse, NotServed, ReferenceNotLoaded, ServiceUnavailable, Unreadable
 from crantdb.sources.harvest import Fetched
 from crantdb.sources.materialization import id_columns, warned_limit
-from crantdb.sources.ranges import Span
+from crantdb.sources.ranges import Span, gaps
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from crantdb.sources.classify import Answer
     from crantdb.sources.materialization import RemoteTable
     from crantdb.sources.transport import Transport
@@ -216,3 +218,28 @@ class CaveRows:
             raise BadResponse(msg, url=self.query_url)
         values = pc.if_else(pa.array(empty), pa.scalar(None, pa.int64()), rows[column].combine_chunks())
         return rows.set_column(rows.column_names.index(column), rows.schema.field(column), values)
+
+
+def spans_left(
+    rows: CaveRows, expected: int, done: Collection[Span], chunk_rows: int
+) -> list[tuple[Span, int | None]]:
+    """Return the spans still to fetch, with their rows where known."""
+    if rows.key is None:
+        if expected > chunk_rows:
+            msg = (
+                f"{rows.name} has {expected:,} rows and no whole-number column to cut it by, so that it cannot be "
+                f"read completely in requests of {chunk_rows:,} rows. Raise chunk_rows in crantdb.toml to the "
+                f"server's limit, or exclude it"
+            )
+            raise Unreadable(msg)
+        return [] if done else [(Span(), expected)]
+    if Span() in done:
+        return []
+    if rows.table.kind == "table":
+        return [(span, None) for span in gaps(done)] if done else [(Span(), expected)]
+    # A view's key may be NULL: counting such rows among those of an open span would leave them out of every
+    # part it is cut into. They are a span of their own, and the lowest one is closed at the lowest key.
+    left = [Span(span.start, span.high) for span in gaps(done)]
+    if Span(nulls=True) not in done:
+        left.append(Span(nulls=True))
+    return [(span, None) for span in left]

@@ -156,6 +156,11 @@ def view_key(columns: Mapping[str, str]) -> str | None:
     return None
 
 
+def key_of(table: RemoteTable) -> str | None:
+    """Return the whole-number column that a table's spans are of: `id`; for a view, one of its own or None."""
+    return "id" if table.kind == "table" else view_key(table.columns)
+
+
 _LIMITED = re.compile(r"Limited query to (\d+) rows")
 
 

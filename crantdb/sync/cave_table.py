@@ -14,8 +14,7 @@ from crantdb.errors import (
     Unreadable,
     ValidationError,
 )
-from crantdb.sources.cave import key_of
-from crantdb.sources.materialization import id_columns
+from crantdb.sources.materialization import id_columns, key_of
 from crantdb.sources.ranges import Span
 from crantdb.sync.finish import finish
 from crantdb.warehouse.commit import TableFacts

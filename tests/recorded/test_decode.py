@@ -14,13 +14,13 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from crantdb.errors import BadResponse, ServiceUnavailable
-from crantdb.sources.cave import key_of
 from crantdb.sources.cave_rows import decode_arrow
 from crantdb.sources.classify import Answer
 from crantdb.sources.materialization import (
     RemoteTable,
     choose_version,
     id_columns,
+    key_of,
     parse_version,
     view_key,
     warned_limit,
