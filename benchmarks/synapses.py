@@ -134,7 +134,7 @@ def questions(root: Path, unsorted: Path, *, pandas: bool) -> list[Question]:
 _JOINED_BACK = """
     SELECT s.* FROM synapses AS s
     JOIN (SELECT id, pre_pt_root_id FROM synapses_by_post WHERE post_pt_root_id = ?1) AS mine
-        ON s.pre_pt_root_id = mine.pre_pt_root_id AND s.id = mine.id
+        ON s.id = mine.id AND s.pre_pt_root_id IS NOT DISTINCT FROM mine.pre_pt_root_id
     WHERE s.post_pt_root_id = ?1
 """
 

@@ -99,9 +99,8 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
     staging.clear_done()
     narrow = [name for name in _BY_POST_COLUMNS if name in schema.names]
     write = _Writer(staging)
-    ids = write(
-        names.ids, _only(staging.ordered(schema), (ID, PRE, POST)), _part(schema, [ID, PRE, POST]), (ID,)
-    )
+    of_ids = _part(schema, [ID, PRE, POST])
+    ids = write(names.ids, staging.ordered(of_ids), of_ids, (ID,))
     with sorting(staging, memory_bytes) as con:
         main = write(
             None, _sorted(con, staging.files(), schema.names, (PRE, POST, ID)), schema, (PRE, POST, ID)
@@ -180,12 +179,6 @@ def _read(table: StagedTable) -> Iterator[pa.Table]:
         content = pq.ParquetFile(file.path)
         for number in range(content.num_row_groups):
             yield content.read_row_group(number, columns=columns)
-
-
-def _only(tables: Iterator[pa.Table], columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    """Yield some columns of a stream of tables."""
-    for table in tables:
-        yield table.select(columns)
 
 
 def _part(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:

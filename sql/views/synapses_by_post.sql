@@ -1,5 +1,5 @@
 -- The synapses sorted by postsynaptic root, the columns that questions about inputs need, positions in nm.
--- One row a synapse; join `synapses` on (pre_pt_root_id, post_pt_root_id, id) for the others.
+-- One row a synapse; join `synapses` on id for the others.
 CREATE OR REPLACE VIEW synapses_by_post AS
 SELECT
     source.id,
