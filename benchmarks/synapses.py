@@ -197,7 +197,11 @@ def _pandas_questions(con: duckdb.DuckDBPyConnection, unsorted: Path, some: list
         ),
         Question(
             "whole-brain edge list, 5 synapses or more",
-            lambda: con.sql("FROM edges WHERE syn_count >= 5").pl().height,
+            lambda: (
+                con.sql("SELECT pre_root_id, post_root_id, syn_count FROM edges WHERE syn_count >= 5")
+                .pl()
+                .height
+            ),
             {"pandas, in memory": edge_list},
         ),
     ]
