@@ -18,7 +18,7 @@ from crantdb.errors import CorruptWarehouse, NoSuchTable, WarehouseBusy, Warehou
 from crantdb.schema import DeclaredColumn, declarations, declared_columns
 from crantdb.warehouse.durable import neighbour, storage_errors, sync_folder, write_bytes
 from crantdb.warehouse.layout import Warehouse, open_warehouse
-from crantdb.warehouse.qualify import qualified, sql_objects, statements
+from crantdb.warehouse.qualify import qualified, sql_objects
 from crantdb.warehouse.relations import (
     CANONICAL,
     files_of,
@@ -84,7 +84,9 @@ def connect(
     try:
         # A listed file never changes, so what its footer says may be kept.
         con.execute("SET parquet_metadata_cache = true")
-        con.execute(";\n".join(catalog_statements(place, found, version=version, versions=versions)))
+        text = catalog_statements(place, found, version=version, versions=versions)
+        # One transaction: a hundred small ones cost more.
+        con.execute(";\n".join(["BEGIN", *text, "COMMIT"]))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:  # gone, or no longer Parquet
         con.close()
         check_kept(place, found.number, (version, *versions))
@@ -150,7 +152,7 @@ def _version_statements(
     texts = declarations()
     for name, text in texts.items():
         if name not in made:
-            result += [_in_schema(statement, name, schema) for statement in statements(text)]
+            result.append(_in_schema(text, name, schema))
     rows = {
         "snapshot": [snapshot_row(place, snapshot, state)],
         "snapshots": _snapshots(place, snapshot),
@@ -163,17 +165,20 @@ def _version_statements(
     relations = set(texts) | {item.name for item in objects if item.room != "functions"}
     macros = {item.name for item in objects if item.room != "views"}
     for item in objects:
-        result += statements(qualified(item, schema, relations, macros))
+        result.append(_unended(qualified(item, schema, relations, macros)))
     return result
 
 
-def _in_schema(statement: str, table: str, schema: str) -> str:
-    """Return a statement of a declaration with its table's name in a schema."""
+def _in_schema(text: str, table: str, schema: str) -> str:
+    """Return a declaration with its table's name in a schema. A declaration creates and comments that table only."""
     for words in ("CREATE TABLE ", "COMMENT ON TABLE ", "COMMENT ON COLUMN "):
-        if statement.startswith(words + table):
-            return f"{words}{ident(schema)}.{statement.removeprefix(words)}"
-    msg = f"schemas/{table}.sql may only create and comment {table}: {statement}"
-    raise ValueError(msg)
+        text = text.replace(f"{words}{table}", f"{words}{ident(schema)}.{table}")
+    return _unended(text)
+
+
+def _unended(text: str) -> str:
+    """Return statements without the last one's semicolon: who joins them writes it."""
+    return text.rstrip().removesuffix(";")
 
 
 def _snapshots(place: Warehouse, snapshot: Snapshot) -> list[list[object]]:

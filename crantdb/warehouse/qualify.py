@@ -15,7 +15,7 @@ from sqlglot.tokens import Token, Tokenizer, TokenType
 from crantdb.assets import sql_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
 ROOMS = ("functions", "views", "macros")
@@ -31,19 +31,23 @@ class SqlObject:
         name: the object's name: the file's name.
         room: functions, views or macros.
         text: its statements, free of schemas.
+        tokens: the text in tokens, as DuckDB would cut it.
     """
 
     name: str
     room: str
     text: str
+    tokens: tuple[Token, ...]
 
 
 def sql_objects() -> list[SqlObject]:
     """Return every object of `sql/`, each after those it builds on."""
     objects = {
-        name: SqlObject(name, room, text) for room in ROOMS for name, text in sql_texts("sql", room).items()
+        name: SqlObject(name, room, text, _tokens(text))
+        for room in ROOMS
+        for name, text in sql_texts("sql", room).items()
     }
-    needs = {name: _names_in(item.text, set(objects)) - {name} for name, item in objects.items()}
+    needs = {name: _names_in(item.tokens, set(objects)) - {name} for name, item in objects.items()}
     return [objects[name] for name in TopologicalSorter(needs).static_order()]
 
 
@@ -56,18 +60,17 @@ def qualified(item: SqlObject, schema: str, relations: AbstractSet[str], macros:
         relations: names of tables, views and table macros that stand in the schema.
         macros: names of macros of both kinds.
     """
-    tokens = _tokens(item.text)
     known = set(relations) | set(macros)
-    edits = [token for index, token in enumerate(tokens) if _is_ours(tokens, index, known, set(macros))]
+    edits = [t for index, t in enumerate(item.tokens) if _is_ours(item.tokens, index, known, set(macros))]
     return _prefixed(item.text, edits, f'"{schema}".')
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str) -> tuple[Token, ...]:
     """Cut a text into tokens, as DuckDB would."""
-    return list(Tokenizer(dialect="duckdb").tokenize(text))
+    return tuple(Tokenizer(dialect="duckdb").tokenize(text))
 
 
-def _is_ours(tokens: list[Token], index: int, known: set[str], macros: set[str]) -> bool:
+def _is_ours(tokens: Sequence[Token], index: int, known: set[str], macros: set[str]) -> bool:
     """Tell whether a token is the unqualified name of one of our objects, used as such."""
     token, before = tokens[index], tokens[index - 1] if index else None
     if token.text not in known or before is None or before.token_type == TokenType.DOT:
@@ -78,9 +81,8 @@ def _is_ours(tokens: list[Token], index: int, known: set[str], macros: set[str])
     return called or named or before.token_type in _BEFORE_RELATION
 
 
-def _names_in(text: str, known: set[str]) -> set[str]:
+def _names_in(tokens: Sequence[Token], known: set[str]) -> set[str]:
     """Return which of the known objects a text uses."""
-    tokens = _tokens(text)
     return {token.text for index, token in enumerate(tokens) if _is_ours(tokens, index, known, known)}
 
 
