@@ -128,7 +128,7 @@ def questions(root: Path, unsorted: Path, *, pandas: bool) -> list[Question]:
             },
         ),
     ]
-    return found + (_pandas_questions(con, unsorted, some) if pandas else [])
+    return found + (_pandas_questions(con, root, unsorted, some) if pandas else [])
 
 
 _JOINED_BACK = """
@@ -168,7 +168,9 @@ def _lookup(  # noqa: PLR0917 - a row of a table of questions
     )
 
 
-def _pandas_questions(con: duckdb.DuckDBPyConnection, unsorted: Path, some: list[int]) -> list[Question]:
+def _pandas_questions(
+    con: duckdb.DuckDBPyConnection, root: Path, unsorted: Path, some: list[int]
+) -> list[Question]:
     """Return the questions that crantpy answers from a frame in memory."""
     start = time.perf_counter()
     # NULLs go before pandas comes: beside a NULL it would make floats of the ids.
@@ -180,15 +182,22 @@ def _pandas_questions(con: duckdb.DuckDBPyConnection, unsorted: Path, some: list
     pair = ["pre_pt_root_id", "post_pt_root_id"]
 
     def adjacency() -> int:
+        """As crantpy's `get_adjacency` counts: the synapses among the neurons, autapses and root 0 left out."""
         chosen = frame[frame[pair[0]].isin(some) & frame[pair[1]].isin(some)]
-        return len(chosen.groupby(pair).size())
+        chosen = chosen[chosen[pair[0]] != chosen[pair[1]]]
+        chosen = chosen[(chosen[pair[0]] != 0) & (chosen[pair[1]] != 0)]
+        return len(chosen.groupby(pair).size().reset_index(name="weight"))
 
     def edge_list() -> int:
-        counts = frame.groupby(pair).size()
-        return len(counts[counts >= 5])
+        """As crantpy's `get_connectivity` does: each synapse once, pairs counted, thresholded, strongest first."""
+        counts = frame.drop_duplicates("id").groupby(pair).size().reset_index(name="weight")
+        return len(counts[counts["weight"] >= 5].sort_values("weight", ascending=False))
 
     among = "FROM edges SEMI JOIN (SELECT unnest(?) AS n) ON pre_root_id = n"
-    ours = f"SELECT * FROM ({among}) SEMI JOIN (SELECT unnest(?) AS n) ON post_root_id = n"
+    ours = (
+        f"SELECT pre_root_id, post_root_id, syn_count FROM ({among}) "
+        "SEMI JOIN (SELECT unnest(?) AS n) ON post_root_id = n WHERE pre_root_id <> post_root_id"
+    )
     return [
         Question(
             f"adjacency of {len(some):,} neurons",
@@ -198,11 +207,23 @@ def _pandas_questions(con: duckdb.DuckDBPyConnection, unsorted: Path, some: list
         Question(
             "whole-brain edge list, 5 synapses or more",
             lambda: (
-                con.sql("SELECT pre_root_id, post_root_id, syn_count FROM edges WHERE syn_count >= 5")
+                con.sql(
+                    "SELECT pre_root_id, post_root_id, syn_count FROM edges WHERE syn_count >= 5 ORDER BY 3 DESC"
+                )
                 .pl()
                 .height
             ),
-            {"pandas, in memory": edge_list},
+            {
+                "our own scan": lambda: (
+                    scan("edges", root)
+                    .filter(pl.col("syn_count") >= 5)
+                    .select("pre_root_id", "post_root_id", "syn_count")
+                    .sort("syn_count", descending=True)
+                    .collect()
+                    .height
+                ),
+                "pandas, in memory": edge_list,
+            },
         ),
     ]
 
