@@ -265,7 +265,7 @@ def _sort_all(staging: Staging, job: DumpJob, rows: int, *, forms: Forms, progre
 def _pieces(con: Any, paths: list[Path], above: int | None) -> Iterator[pa.Table]:  # noqa: ANN401 - DuckDB's
     """Yield the rows whose id is above a bound, by id, a piece at a time."""
     schema = pq.read_schema(paths[0])
-    rows = con.from_parquet([str(path) for path in paths])
+    rows = con.from_parquet([str(path) for path in paths], hive_partitioning=False)
     rows = rows if above is None else rows.filter(f'"id" > {above}')
     waiting: list[pa.Table] = []
     for batch in rows.order('"id"').to_arrow_reader(ROW_GROUP_ROWS):

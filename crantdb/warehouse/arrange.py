@@ -166,7 +166,7 @@ def _sorted(
 ) -> Iterator[pa.Table]:
     """Yield rows in an order, as DuckDB sorts them."""
     chosen = ", ".join(f'"{name}"' for name in columns)
-    rows = con.from_parquet([str(path) for path in files])
+    rows = con.from_parquet([str(path) for path in files], hive_partitioning=False)
     ordered = rows.project(chosen).order(", ".join(order))
     for batch in ordered.to_arrow_reader(ROW_GROUP_ROWS):
         yield pa.Table.from_batches([batch])

@@ -73,7 +73,9 @@ def validate(
         raise ValidationError(staged.key.table, promise, abs(staged.rows - rows_expected))
     con = duckdb.connect(":memory:")
     try:
-        con.from_parquet([str(file.path) for file in staged.files]).create_view("staged")
+        con.from_parquet([str(file.path) for file in staged.files], hive_partitioning=False).create_view(
+            "staged"
+        )
         for constraint in constraints:
             _check(con, staged, constraint)
         counted = _count(con, exceptions or {})
@@ -106,7 +108,7 @@ def total_of(staged: StagedTable, column: str) -> int:
     """Return the sum of a whole-number column of a staged table."""
     con = duckdb.connect(":memory:")
     try:
-        rows = con.from_parquet([str(file.path) for file in staged.files])
+        rows = con.from_parquet([str(file.path) for file in staged.files], hive_partitioning=False)
         [(total,)] = rows.aggregate(f'coalesce(sum("{column}"), 0)::BIGINT').fetchall()
     finally:
         con.close()

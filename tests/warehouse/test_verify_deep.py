@@ -38,7 +38,9 @@ def rewrite(warehouse: Warehouse, key: str, changed: Callable[[pa.Table], pa.Tab
     """
     snapshot = read_snapshot(warehouse)
     table = snapshot.main.tables[key]
-    rows = changed(pa.concat_tables(pq.read_table(warehouse.root / file.path) for file in table.files))
+    rows = changed(
+        pa.concat_tables(pq.read_table(warehouse.root / file.path, partitioning=None) for file in table.files)
+    )
     pieces = [rows.slice(p.start, p.stop - p.start) for p in parts] or [rows]
     files = tuple(_written(warehouse, table, number, piece) for number, piece in enumerate(pieces))
     wrong = replace(table, files=files, rows=rows.num_rows, rows_expected=rows.num_rows)
