@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crantdb.errors import SourceError
+from crantdb.errors import NotServed, ReferenceNotLoaded, Unreadable
 from crantdb.sync.run import ROW_BYTES, SYNAPSE_BYTES, choose
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.snapshot import current
@@ -129,7 +129,7 @@ def _to_fetch(cave: Cave, selection: Selection, config: Config) -> list[PlannedT
     for table, _ in selection.fetch:
         try:
             rows = cave.expected_rows(selection.version, table)
-        except SourceError as error:
+        except (Unreadable, ReferenceNotLoaded, NotServed) as error:
             planned.append(PlannedTable(table.name, table.kind, None, 0, 0, "skip", str(error)))
             continue
         pieces = max(1, -(-rows // config.cave.chunk_rows))

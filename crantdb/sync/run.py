@@ -95,7 +95,7 @@ def sync(
         snapshot, changed = parent, False
         if tables or is_news(selection, parent):
             cave.check_version(selection.version)
-            snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped))
+            snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped, progress=progress))
             changed = True
             clear(warehouse, [staging_key(cave, selection.version, table) for table, _ in selection.fetch])
             progress.say(f"committed snapshot {snapshot.number}")
@@ -224,14 +224,18 @@ def _change(
     parent: Snapshot | None,
     tables: list[tuple[ValidTable, TableFacts]],
     skipped: dict[str, str],
+    *,
+    progress: Progress,
 ) -> Change:
     """Return the change that the commit is to make."""
     graph = None
     try:
         graph = cave.chunkedgraph_info()
-    except SourceError:
-        # Known from an earlier snapshot, or absent: `id_layout` is then empty, and says so.
+    except SourceError as error:
+        # The rows do not need it: `id_layout` is then as the snapshot before had it, or empty.
         graph = None if parent is None or parent.chunkedgraph is None else dict(parent.chunkedgraph)
+        kept = "id_layout stays empty" if graph is None else "id_layout stays as it was"
+        progress.say(f"note: the chunkedgraph's info did not come, {kept}: {error}")
     return Change(
         parent=parent,
         operation="sync",
