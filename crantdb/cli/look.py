@@ -12,8 +12,9 @@ from crantdb.errors import CorruptWarehouse, WarehouseTooNew
 from crantdb.warehouse.catalog import connect, no_such_table
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.lock import holder
+from crantdb.warehouse.manifest import read_manifest
 from crantdb.warehouse.relations import snapshots_row
-from crantdb.warehouse.snapshot import current, read_manifest, read_snapshot, state_for
+from crantdb.warehouse.snapshot import current, read_snapshot, state_for
 from crantdb.warehouse.staging import open_staging, staged
 
 if TYPE_CHECKING:

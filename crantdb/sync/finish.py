@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from crantdb.warehouse.commit import TableFacts
-    from crantdb.warehouse.snapshot import Column
     from crantdb.warehouse.staging import StagedTable, Staging
+    from crantdb.warehouse.state import Column
 
 
 @dataclass(frozen=True, slots=True)

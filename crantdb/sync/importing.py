@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crantdb.sync.selection import Selection
     from crantdb.warehouse.commit import TableFacts
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot, VersionState
+    from crantdb.warehouse.state import Snapshot, VersionState
     from crantdb.warehouse.validate import ValidTable
 
 CSV_SPACE, PARQUET_SPACE = 2, 4

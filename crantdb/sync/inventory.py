@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import ConfigError, CorruptWarehouse
 from crantdb.warehouse.lock import writing
-from crantdb.warehouse.snapshot import current, read_manifest
+from crantdb.warehouse.manifest import read_manifest
+from crantdb.warehouse.snapshot import current
 from crantdb.warehouse.staging import StagingKey, clear, staged
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sources.materialization import MaterializationVersion
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot, VersionState
+    from crantdb.warehouse.state import Snapshot, VersionState
 
 
 def parent_of(warehouse: Warehouse, config: Config) -> Snapshot | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sync.selection import Selection, Wish
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot
+    from crantdb.warehouse.state import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

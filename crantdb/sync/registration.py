@@ -12,7 +12,7 @@ from crantdb.warehouse.catalog import register
 
 if TYPE_CHECKING:
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot
+    from crantdb.warehouse.state import Snapshot
 
 
 def keep_registered(warehouse: Warehouse, snapshot: Snapshot) -> None:

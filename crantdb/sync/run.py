@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.commit import TableFacts
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot
+    from crantdb.warehouse.state import Snapshot
     from crantdb.warehouse.validate import ValidTable
 
 ROW_BYTES = 45

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
-    from crantdb.warehouse.snapshot import Snapshot, TableState, VersionState
+    from crantdb.warehouse.state import Snapshot, TableState, VersionState
 
 
 @dataclass(frozen=True, slots=True)

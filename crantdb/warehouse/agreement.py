@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import TableState, VersionState
+    from crantdb.warehouse.state import TableState, VersionState
 
 MEMORY = "1GB"
 """What DuckDB may take: every question here is one pass with a handful of sums."""

@@ -18,6 +18,7 @@ from crantdb.errors import CorruptWarehouse, NoSuchTable, WarehouseBusy, Warehou
 from crantdb.schema import DeclaredColumn, declarations, declared_columns
 from crantdb.warehouse.durable import neighbour, storage_errors, sync_folder, write_bytes
 from crantdb.warehouse.layout import Warehouse, open_warehouse
+from crantdb.warehouse.manifest import read_manifest
 from crantdb.warehouse.qualify import qualified, sql_objects
 from crantdb.warehouse.relations import (
     CANONICAL,
@@ -37,18 +38,13 @@ from crantdb.warehouse.relations import (
     tables_rows,
     voxel_resolution,
 )
-from crantdb.warehouse.snapshot import (
-    Snapshot,
-    TableState,
-    VersionState,
-    read_manifest,
-    read_snapshot,
-    state_for,
-)
+from crantdb.warehouse.snapshot import read_snapshot, state_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from crantdb.warehouse.state import Snapshot, TableState, VersionState
 
 
 STORAGE_VERSION = "v1.2.0"

@@ -16,16 +16,9 @@ from typing import TYPE_CHECKING, Any
 from crantdb.errors import CommitConflict, CorruptWarehouse, TimeMismatch
 from crantdb.warehouse.durable import link_new, sha256_of, storage_errors, sync_folder
 from crantdb.warehouse.layout import relative
-from crantdb.warehouse.snapshot import (
-    DataFile,
-    Snapshot,
-    TableState,
-    VersionState,
-    read_snapshot,
-    renumbered,
-    to_json,
-    tool_version,
-)
+from crantdb.warehouse.manifest import to_json, tool_version
+from crantdb.warehouse.snapshot import read_snapshot
+from crantdb.warehouse.state import DataFile, Snapshot, TableState, VersionState, renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crantdb.warehouse.snapshot import DataFile, TableState
+    from crantdb.warehouse.state import DataFile, TableState
 
 BATCH_ROWS = 65_536
 

@@ -19,8 +19,9 @@ from crantdb.warehouse.commit import write_manifest
 from crantdb.warehouse.durable import storage_errors, sync_folder
 from crantdb.warehouse.layout import relative
 from crantdb.warehouse.ledger import Expired, read_ledger, unlisted_since, write_ledger
-from crantdb.warehouse.snapshot import Snapshot, read_manifest, renumbered, tool_version
+from crantdb.warehouse.manifest import read_manifest, tool_version
 from crantdb.warehouse.staging import staged
+from crantdb.warehouse.state import Snapshot, renumbered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

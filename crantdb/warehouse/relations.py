@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from crantdb.schema import DeclaredColumn
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot, TableState, VersionState
+    from crantdb.warehouse.state import Snapshot, TableState, VersionState
 
 CANONICAL = frozenset(
     {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from crantdb.errors import ValidationError
-from crantdb.warehouse.snapshot import Column
+from crantdb.warehouse.state import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

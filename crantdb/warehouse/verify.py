@@ -9,14 +9,14 @@ from crantdb.errors import CorruptWarehouse, WarehouseTooNew
 from crantdb.warehouse.agreement import disagreements, forms_in
 from crantdb.warehouse.deep import Content, between_files, look_into
 from crantdb.warehouse.durable import sha256_of
-from crantdb.warehouse.snapshot import read_manifest
+from crantdb.warehouse.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import DataFile, TableState, VersionState
+    from crantdb.warehouse.state import DataFile, TableState, VersionState
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import crantdb
 from crantdb.assets import folder, sql_texts
 from crantdb.schema import declarations, declared_columns
 from crantdb.warehouse.qualify import sql_objects
-from crantdb.warehouse.snapshot import tool_version
+from crantdb.warehouse.manifest import tool_version
 print(crantdb.__file__)
 print(folder("sql"))
 print(folder("schemas"))

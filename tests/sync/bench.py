@@ -17,10 +17,12 @@ from crantdb.sources.transport import RetryRule
 from crantdb.sync.run import SyncReport, sync
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.layout import Warehouse, create_warehouse
-from crantdb.warehouse.snapshot import Snapshot, current
+from crantdb.warehouse.snapshot import current
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from crantdb.warehouse.state import Snapshot
 
 FIRST = datetime(2026, 3, 1, 12, 0, 0, 84051, UTC)
 ROOT = 576460752303423488

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crantdb.sources.dumps import TableDump
-    from crantdb.warehouse.snapshot import VersionState
+    from crantdb.warehouse.state import VersionState
 
 MARCH_31 = FIRST + timedelta(days=30)
 """The moment of version 1."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from crantdb.warehouse.commit import TableFacts
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import Snapshot
     from crantdb.warehouse.staging import Staging
+    from crantdb.warehouse.state import Snapshot
     from crantdb.warehouse.validate import ValidTable
 
 MEMORY = 2_000_000_000

@@ -13,12 +13,14 @@ import pyarrow as pa
 from crantdb.config import config_text
 from crantdb.warehouse.commit import Change, TableFacts, commit
 from crantdb.warehouse.layout import Warehouse, create_warehouse
-from crantdb.warehouse.snapshot import Snapshot, current
+from crantdb.warehouse.snapshot import current
 from crantdb.warehouse.staging import Staging, StagingKey, clear, open_staging
 from crantdb.warehouse.validate import ValidTable, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from crantdb.warehouse.state import Snapshot
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SERVER = "http://127.0.0.1:1"

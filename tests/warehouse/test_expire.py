@@ -20,12 +20,14 @@ from crantdb.warehouse.commit import check_files, rollback
 from crantdb.warehouse.expire import Rules, expire, plan_expiry
 from crantdb.warehouse.ledger import ledger_path, read_ledger
 from crantdb.warehouse.lock import writing
-from crantdb.warehouse.snapshot import Snapshot, current, read_manifest, read_snapshot, to_json
+from crantdb.warehouse.manifest import read_manifest, to_json
+from crantdb.warehouse.snapshot import current, read_snapshot
 from tests.cli.conftest import run
 from tests.warehouse.making import add, cells, child, fill, make_warehouse, staging_key, tree
 
 if TYPE_CHECKING:
     from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.state import Snapshot
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(days=8)

@@ -10,19 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crantdb.errors import CorruptWarehouse, NoSuchSnapshot, WarehouseTooNew
-from crantdb.warehouse.snapshot import (
+from crantdb.warehouse.manifest import (
     FORMAT,
-    _checksum,
-    current,
-    listed,
+    checksum,
     read_manifest,
-    read_snapshot,
-    state_for,
     table_from_json,
     table_to_json,
     to_json,
     tool_version,
 )
+from crantdb.warehouse.snapshot import current, listed, read_snapshot, state_for
 from tests.warehouse.making import add, cells
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ def rewrite(warehouse: Warehouse, change: Callable[[dict[str, Any]], object]) ->
     content = json.loads(path.read_text())
     del content["checksum"]
     change(content)
-    path.write_text(json.dumps({"checksum": _checksum(content)} | content))
+    path.write_text(json.dumps({"checksum": checksum(content)} | content))
 
 
 def test_what_is_written_is_what_is_read(warehouse: Warehouse) -> None:

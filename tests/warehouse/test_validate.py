@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crantdb.errors import ValidationError
-from crantdb.warehouse.snapshot import Column
+from crantdb.warehouse.state import Column
 from crantdb.warehouse.validate import Constraint, validate
 from tests.warehouse.making import ROOT, cells, fill, staging_key
 

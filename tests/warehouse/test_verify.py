@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crantdb.warehouse.snapshot import _checksum, read_manifest
+from crantdb.warehouse.manifest import checksum, read_manifest
 from crantdb.warehouse.verify import verify
 from tests.warehouse.making import add, cells, child
 
@@ -65,7 +65,7 @@ def restate(path: Path, change: dict[str, Any]) -> None:
     content = json.loads(path.read_text())
     del content["checksum"]
     content["main"]["tables"]["cave.cells"]["files"][0] |= change
-    path.write_text(json.dumps({"checksum": _checksum(content)} | content))
+    path.write_text(json.dumps({"checksum": checksum(content)} | content))
 
 
 @pytest.mark.parametrize("deep", [False, True])

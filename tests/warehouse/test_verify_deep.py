@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crantdb.warehouse.deep import first_disorder
+from crantdb.warehouse.manifest import to_json
 from crantdb.warehouse.parquet import bounds, write_one
-from crantdb.warehouse.snapshot import read_snapshot, to_json
+from crantdb.warehouse.snapshot import read_snapshot
 from crantdb.warehouse.verify import verify
 from tests.warehouse.brain import brain, synapses
 from tests.warehouse.making import add, cells
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.snapshot import DataFile, TableState
+    from crantdb.warehouse.state import DataFile, TableState
 
 
 def rewrite(warehouse: Warehouse, key: str, changed: Callable[[pa.Table], pa.Table], *parts: slice) -> None:

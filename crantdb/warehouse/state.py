@@ -1,0 +1,163 @@
+"""What a snapshot is: frozen values. Writing and reading them is `manifest`'s business, finding one `snapshot`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+SHARED_SCHEMAS = frozenset({"seatable", "history", "l2"})
+"""Schemas whose tables are of no materialization version: a snapshot has them once, beside its versions."""
+
+LOG = "log"
+"""The kind of a table that only grows: rows are facts that outlive every snapshot, whatever is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    Attributes:
+        path: relative to the warehouse, with ``/``.
+        rows: rows in it.
+        bytes: its size.
+        sha256: of its bytes, hex.
+        key_min: the lowest value of the sort key in it (None without rows or key).
+        key_max: the highest.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    key_min: int | None = None
+    key_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its name and its DuckDB type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What a snapshot says of one table.
+
+    Attributes:
+        schema: the room it is mirrored into, e.g. ``cave``.
+        name: the server's name for it.
+        kind: ``table`` or ``view``.
+        source: the server's own metadata of it, as served (voxel resolution, schema type, notices …).
+        columns: names and DuckDB types, in file order.
+        fingerprint: a hash of the columns.
+        sort_key: the column the files are sorted by and whose ranges they record, or None.
+        fetched_at: when its last row was fetched, UTC.
+        as_of: the moment its root ids are valid at, UTC; None for a table without any.
+        version: the materialization version it is of, or None.
+        rows_expected: rows the source said it has.
+        rows: rows in the files.
+        completeness: how completeness was proved, a stated class.
+        exceptions: counted, not hidden: e.g. ``{"pre_pt_root_id is NULL": 3}``.
+        drift: what differs from the declared schema, in words.
+        files: the files that make it up.
+        sort_order: the columns its rows are sorted by, across files too; empty when not stated.
+        rows_per_s: how fast its rows came, staged and all; None when none came in the run that finished it.
+    """
+
+    schema: str
+    name: str
+    kind: str
+    source: Mapping[str, Any]
+    columns: tuple[Column, ...]
+    fingerprint: str
+    sort_key: str | None
+    fetched_at: datetime
+    as_of: datetime | None
+    version: int | None
+    rows_expected: int
+    rows: int
+    completeness: str
+    exceptions: Mapping[str, int]
+    drift: tuple[str, ...]
+    files: tuple[DataFile, ...]
+    sort_order: tuple[str, ...] = ()
+    rows_per_s: float | None = None
+
+    @property
+    def key(self) -> str:
+        """The name it goes by in a snapshot, e.g. ``cave.synapses_v2``."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """The tables of one materialization version.
+
+    Attributes:
+        version: the version's number; None for a warehouse without materializations.
+        as_of: its moment, UTC.
+        tables: by `TableState.key`.
+        skipped: tables that the server lists but that could not be read, with the reason.
+    """
+
+    version: int | None
+    as_of: datetime | None
+    tables: Mapping[str, TableState]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One immutable state of the warehouse.
+
+    Attributes:
+        number: its number; the highest is current.
+        parent: the number it was made from, or None for the first.
+        operation: what made it, e.g. ``sync`` or ``rollback to 3``.
+        committed_at: when, by this machine's clock, UTC. Not a moment of the data: that is `as_of`.
+        tool: the version of crantdb that wrote it.
+        datastack: the datastack mirrored.
+        server: the address of its global server.
+        info: the datastack's info as served.
+        chunkedgraph: the chunkedgraph's info as served, or None when it was not reached.
+        main: the main version: what an unadorned query reads.
+        added: an older version that this snapshot added without making it main, or None.
+        versions: every kept materialization version, and the snapshot that stands for it.
+    """
+
+    number: int
+    parent: int | None
+    operation: str
+    committed_at: datetime
+    tool: str
+    datastack: str
+    server: str
+    info: Mapping[str, Any]
+    chunkedgraph: Mapping[str, Any] | None
+    main: VersionState
+    added: VersionState | None
+    versions: Mapping[int, int]
+
+    def state_of(self, version: int | None) -> VersionState | None:
+        """Return this snapshot's own state of a version (None: the main one), or None when it has none."""
+        if version is None or version == self.main.version:
+            return self.main
+        if self.added is not None and version == self.added.version:
+            return self.added
+        return None
+
+    def states(self) -> tuple[VersionState, ...]:
+        """Return every version state that this manifest itself lists files for."""
+        return (self.main,) if self.added is None else (self.main, self.added)
+
+
+def renumbered(snapshot: Snapshot, number: int) -> Snapshot:
+    """Return the snapshot under a number; versions that pointed at itself follow."""
+    versions = {v: number if n == snapshot.number else n for v, n in snapshot.versions.items()}
+    return replace(snapshot, number=number, versions=versions)
