@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from crantdb.errors import ConfigError
+from crantdb.sandbox.l2cache import CacheState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,6 +144,7 @@ class Datastack:
         soma_table: the name in the datastack info, or None.
         info: fields of the datastack info that replace the usual ones.
         truth: the generated world behind it, or None when the tables were given.
+        l2: what the L2 cache has of the chunkedgraph.
     """
 
     name: str
@@ -154,6 +156,7 @@ class Datastack:
     soma_table: str | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
     truth: Truth | None = None
+    l2: CacheState = field(default_factory=CacheState)
 
     def version(self, number: int) -> Version | None:
         """Return the version of that number, or None."""

@@ -12,6 +12,8 @@ from crantdb.sandbox.chunkedgraph import Chunkedgraph
 from crantdb.sandbox.exchange import Request, Response, not_found_page
 from crantdb.sandbox.frozen import Frozen
 from crantdb.sandbox.info import Info
+from crantdb.sandbox.l2_graph import L2Graph
+from crantdb.sandbox.l2cache import L2Cache
 from crantdb.sandbox.materialize import Materialize
 from crantdb.sandbox.schema_service import SchemaService
 
@@ -39,6 +41,7 @@ class Routes:
             *_materialize(Materialize(site)),
             *_queries(Frozen(site)),
             *_chunkedgraph(Chunkedgraph(site)),
+            *_l2(L2Graph(site), L2Cache(site)),
         ]
         rules = [Rule(path, endpoint=endpoint, methods=[method]) for method, path, endpoint in routes]
         self._map = Map(rules, strict_slashes=False)
@@ -118,3 +121,11 @@ def _chunkedgraph(graph: Chunkedgraph) -> Iterator[Route]:
     yield "POST", f"{_PCG}/is_latest_roots", graph.is_latest_roots
     yield "POST", f"{_PCG}/root_timestamps", graph.root_timestamps
     yield "GET", f"{_PCG}/delta_roots", graph.delta_roots
+
+
+def _l2(graph: L2Graph, cache: L2Cache) -> Iterator[Route]:
+    """Give the routes of L2 graphs and of the L2 cache."""
+    yield "GET", f"{_PCG}/node/<int:node>/lvl2_graph", graph.lvl2_graph
+    yield "GET", "/l2cache/api/v1/attribute_metadata", cache.attribute_metadata
+    yield "GET", "/l2cache/api/v1/table_mapping", cache.table_mapping
+    yield "POST", "/l2cache/api/v1/table/<pcg>/attributes", cache.attributes

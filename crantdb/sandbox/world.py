@@ -15,6 +15,7 @@ from crantdb.sandbox import chunks, labels, morphology, story
 from crantdb.sandbox import synapses as of_synapses
 from crantdb.sandbox.brain import Brain
 from crantdb.sandbox.given import Datastack, GivenTable, GivenView, Version
+from crantdb.sandbox.l2cache import CacheState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,6 +113,7 @@ def generate_world(
         soma_table="nuclei_v1",
         info={"proofreading_status_table": "proofreading_status", "cell_identification_table": "cell_types"},
         truth=truth,
+        l2=CacheState(missing_share=0.01, placeholder_share=0.003, comes_after=1),
     )
 
 

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from crantdb.sandbox import Datastack, Fault, Sandbox, Version, generate_world
+from crantdb.sandbox.l2cache import gaps_of
 
 from . import wire
 
@@ -28,10 +30,9 @@ LEFT_OUT = {
     r"POST /materialize/api/v3/datastack/\w+/query$": "live queries are not served",
     r"/table/nuclei_v1/precomputed/info$": "neuroglancer's annotations are not served",
     r"/table/cell_types/info$": "neuroglancer's segment properties are not served",
-    r"/l2cache/api/": "the L2 cache is not served yet",
     r"/(lineage_graph_multiple|past_id_mapping)$": "lineage is not served yet",
     r"/(change_log|merge_log|tabular_change_log_many|operation_details)$": "the operation log is not served yet",
-    r"/(children|lvl2_graph|minimal_covering_nodes)$": "the chunk graph is not served yet",
+    r"/(children|minimal_covering_nodes)$": "the chunk graph is not served yet",
     r"/(oldest_timestamp|valid_nodes)$": "not served yet",
 }
 LEFT_OUT_BY_NAME = {
@@ -49,6 +50,7 @@ OTHER_NAMES = {"crantb_pcg": "sandbox_pcg", "crantb_av": "sandbox_av"}
 # The moments of recorded versions 2, 3 and 4.
 MOMENTS = {"1795244718.084051": 3, "1795244912.879313": 5, "1795244923.624279": 4}
 ROOT = re.compile(r"\b57646075230342\d{4}\b")
+L2_ID = re.compile(r"\b14411518\d{10}\b")
 
 pytestmark = pytest.mark.skipif(not TARGETS, reason="the recordings are not beside the checkout")
 
@@ -101,6 +103,8 @@ def stacks_of(scene: str, world: Datastack) -> list[Datastack]:
 def translator(world: Datastack) -> Callable[[str], str]:
     """Return what turns the recordings' names, versions, times and root ids into the sandbox's."""
     roots = sorted(world.chunkedgraph.roots)
+    l2_ids = np.unique(world.chunkedgraph.l2_of.values)
+    cached = [node for node, gap in zip(l2_ids.tolist(), gaps_of(world.l2, l2_ids), strict=True) if not gap]
 
     def translate(text: str) -> str:
         text = re.sub(r"/version/([1-6])\b", lambda m: f"/version/{VERSIONS[m.group(1)]}", text)
@@ -108,6 +112,7 @@ def translator(world: Datastack) -> Callable[[str], str]:
             text = re.sub(rf"\b{old}\b", new, text)
         for old, number in MOMENTS.items():
             text = text.replace(old, repr(world.version(number).time_stamp.timestamp()))
+        text = L2_ID.sub(lambda m: str(cached[int(m.group()) % len(cached)]), text)
         return ROOT.sub(lambda m: str(roots[int(m.group()) % len(roots)]), text)
 
     return translate

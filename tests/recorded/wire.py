@@ -213,6 +213,8 @@ def _bodies(real: Any, ours: Any) -> list[str]:
         real = {
             name: schema for name, schema in real.items() if name in ours
         }  # we know a few of the 60 types
+    if isinstance(real, dict) and "crantb_pcg" in real:  # by the chunkedgraph's name, which is each world's own
+        real, ours = list(real.values()), list(ours.values())
     return _shapes(real, ours, "body")
 
 
