@@ -33,6 +33,7 @@ The family tree, sorted by what the caller can do::
     ├── Interrupted                 asked to stop; what was staged is kept
     ├── NoSuchTable                 (a LookupError too)
     ├── QueryRefused                a statement that does not only read
+    ├── BadArgument                 a function was asked for something it cannot do   (a ValueError too)
     └── NotAnId                     (a ValueError too)
 """
 
@@ -233,3 +234,7 @@ class QueryRefused(CrantdbError):
 
 class NotAnId(CrantdbError, ValueError):
     """Text or a number that is not an id: a float, a bool, a negative number, or beyond int64."""
+
+
+class BadArgument(CrantdbError, ValueError):
+    """A function was given a value, a frame or a combination that it cannot work with."""

@@ -1,0 +1,1 @@
+"""Questions to a snapshot: pure functions that are handed a connection or frames."""
