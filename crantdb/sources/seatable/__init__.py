@@ -1,0 +1,1 @@
+"""SeaTable as a source: bases, tables and rows, read whole, typed without loss, with proof that nothing is missing."""
