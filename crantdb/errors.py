@@ -33,6 +33,8 @@ The family tree, sorted by what the caller can do::
     ├── Interrupted                 asked to stop; what was staged is kept
     ├── NoSuchTable                 (a LookupError too)
     ├── QueryRefused                a statement that does not only read
+    ├── NoSkeleton                  a neuron cannot be made into a skeleton, or a skeleton into a file
+    ├── BadSwc                      text that is not the SWC of one neuron   (a ValueError too)
     ├── BadArgument                 a function was asked for something it cannot do   (a ValueError too)
     └── NotAnId                     (a ValueError too)
 """
@@ -230,6 +232,14 @@ class NoSuchTable(CrantdbError, LookupError):
 
 class QueryRefused(CrantdbError):
     """A statement that does more than read."""
+
+
+class NoSkeleton(CrantdbError):
+    """A neuron cannot be made into a skeleton, or a skeleton into what was asked of it."""
+
+
+class BadSwc(CrantdbError, ValueError):
+    """Text that is not the SWC of one neuron."""
 
 
 class NotAnId(CrantdbError, ValueError):
