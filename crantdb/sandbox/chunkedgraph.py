@@ -43,17 +43,17 @@ class Chunkedgraph:
 
     def info(self, request: Request, pcg: str) -> Response:
         """GET /segmentation/table/<pcg>/info: grid and bit layout."""
-        return compact_json(request, self._history(pcg).grid.info(f"{self._site.url}/{pcg}"))
+        return compact_json(request, history_of(self._site, pcg).grid.info(f"{self._site.url}/{pcg}"))
 
     def roots_binary(self, request: Request, pcg: str) -> Response:
         """POST …/roots_binary: little-endian uint64 in, the roots (or L2 ids) at a moment out."""
-        history = self._history(pcg)
+        history = history_of(self._site, pcg)
         if len(request.body) % 8:
             msg = "the body is no array of uint64: its length is no multiple of 8"
             raise ChunkedgraphError(msg)
         nodes = np.frombuffer(request.body, dtype="<u8")
         known = np.where(nodes < 2**63, nodes, 0).astype(np.int64)
-        at = _moment(request)
+        at = moment(request)
         found = history.l2_at(known, at) if _stop_layer(request) == 2 else history.roots_at(known, at)
         response = Response(
             200, found.astype("<u8").tobytes(), (("Content-Type", "text/html; charset=utf-8"),)
@@ -62,33 +62,33 @@ class Chunkedgraph:
 
     def root(self, request: Request, pcg: str, node: int) -> Response:
         """GET …/node/<node>/root."""
-        found = self._history(pcg).roots_at([node], _moment(request))
+        found = history_of(self._site, pcg).roots_at([node], moment(request))
         return compact_json(request, {"root_id": int(found[0])})
 
     def leaves(self, request: Request, pcg: str, node: int) -> Response:
         """GET …/node/<node>/leaves: supervoxels, or L2 ids with ``stop_layer=2``, of a root."""
-        return compact_json(request, {"leaf_ids": _leaves(request, self._history(pcg), node)})
+        return compact_json(request, {"leaf_ids": _leaves(request, history_of(self._site, pcg), node)})
 
     def leaves_many(self, request: Request, pcg: str) -> Response:
         """POST …/node/leaves_many: as `leaves`, by root."""
-        history = self._history(pcg)
+        history = history_of(self._site, pcg)
         found = {
-            str(node): _leaves(request, history, node) for node in sorted(set(_ids(request, "node_ids")))
+            str(node): _leaves(request, history, node) for node in sorted(set(ids_of(request, "node_ids")))
         }
         return compact_json(request, found)
 
     def is_latest_roots(self, request: Request, pcg: str) -> Response:
         """POST …/is_latest_roots: whether each id was a current root at a moment."""
-        history, at = self._history(pcg), _moment(request)
-        roots = [history.roots.get(node) for node in _ids(request, "node_ids")]
+        history, at = history_of(self._site, pcg), moment(request)
+        roots = [history.roots.get(node) for node in ids_of(request, "node_ids")]
         return compact_json(
             request, {"is_latest": [root is not None and root.is_latest(at) for root in roots]}
         )
 
     def root_timestamps(self, request: Request, pcg: str) -> Response:
         """POST …/root_timestamps: when each root was created, or until when it was the latest."""
-        history, at = self._history(pcg), _moment(request)
-        roots = [_known(history, node) for node in _ids(request, "node_ids")]
+        history, at = history_of(self._site, pcg), moment(request)
+        roots = [known_root(history, node) for node in ids_of(request, "node_ids")]
         last = [at if root.retired_us is None else root.retired_us for root in roots]
         times = last if request.flag("latest") else [root.born_us for root in roots]
         return compact_json(request, {"timestamp": [micros / 1e6 for micros in times]})
@@ -99,22 +99,22 @@ class Chunkedgraph:
         As the real one: an old root comes once for each root made of it, and a root that was created
         and retired in between stands on both sides.
         """
-        past, future = _moment(request, "timestamp_past"), _moment(request, "timestamp_future")
-        created = self._history(pcg).created_between(past, future)
+        past, future = moment(request, "timestamp_past"), moment(request, "timestamp_future")
+        created = history_of(self._site, pcg).created_between(past, future)
         old = [former for root in created for former in root.former]
         return compact_json(request, {"new_roots": [root.id for root in created], "old_roots": old})
 
-    def _history(self, pcg: str) -> History:
-        """Return the history behind a chunkedgraph."""
-        stacks = self._site.datastacks()
-        found = next((s.chunkedgraph for s in stacks if s.pcg_table == pcg and s.chunkedgraph), None)
-        if found is None:
-            msg = f"table {pcg} does not exist"
-            raise ChunkedgraphError(msg, status=404)
-        return found
+
+def history_of(site: Site, pcg: str) -> History:
+    """Return the history behind a chunkedgraph."""
+    found = next((s.chunkedgraph for s in site.datastacks() if s.pcg_table == pcg and s.chunkedgraph), None)
+    if found is None:
+        msg = f"table {pcg} does not exist"
+        raise ChunkedgraphError(msg, status=404)
+    return found
 
 
-def _moment(request: Request, name: str = "timestamp") -> int:
+def moment(request: Request, name: str = "timestamp") -> int:
     """Return a parameter in seconds since 1970 as µs; now when it is left out."""
     text = request.query(name)
     try:
@@ -135,7 +135,7 @@ def _stop_layer(request: Request) -> int | None:
     return 2
 
 
-def _ids(request: Request, name: str) -> Sequence[int]:
+def ids_of(request: Request, name: str) -> Sequence[int]:
     """Return the ids of a JSON body."""
     try:
         return [int(node) for node in json.loads(request.body)[name]]
@@ -144,7 +144,7 @@ def _ids(request: Request, name: str) -> Sequence[int]:
         raise ChunkedgraphError(msg) from error
 
 
-def _known(history: History, node: int) -> Root:
+def known_root(history: History, node: int) -> Root:
     """Return the root of an id."""
     if node not in history.roots:
         msg = f"{node} is no root id"
@@ -154,7 +154,7 @@ def _known(history: History, node: int) -> Root:
 
 def _leaves(request: Request, history: History, node: int) -> list[int]:
     """Return the leaves of a root as asked for: layer and box."""
-    root = _known(history, node)
+    root = known_root(history, node)
     stop = _stop_layer(request)
     found = history.l2_leaves(root) if stop == 2 else history.leaves(root)
     bounds = request.query("bounds")

@@ -9,11 +9,13 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
 from crantdb.sandbox.chunkedgraph import Chunkedgraph
+from crantdb.sandbox.edit_log import EditLog
 from crantdb.sandbox.exchange import Request, Response, not_found_page
 from crantdb.sandbox.frozen import Frozen
 from crantdb.sandbox.info import Info
 from crantdb.sandbox.l2_graph import L2Graph
 from crantdb.sandbox.l2cache import L2Cache
+from crantdb.sandbox.lineage import Lineage
 from crantdb.sandbox.materialize import Materialize
 from crantdb.sandbox.schema_service import SchemaService
 
@@ -42,6 +44,7 @@ class Routes:
             *_queries(Frozen(site)),
             *_chunkedgraph(Chunkedgraph(site)),
             *_l2(L2Graph(site), L2Cache(site)),
+            *_lineage(Lineage(site), EditLog(site)),
         ]
         rules = [Rule(path, endpoint=endpoint, methods=[method]) for method, path, endpoint in routes]
         self._map = Map(rules, strict_slashes=False)
@@ -129,3 +132,15 @@ def _l2(graph: L2Graph, cache: L2Cache) -> Iterator[Route]:
     yield "GET", "/l2cache/api/v1/attribute_metadata", cache.attribute_metadata
     yield "GET", "/l2cache/api/v1/table_mapping", cache.table_mapping
     yield "POST", "/l2cache/api/v1/table/<pcg>/attributes", cache.attributes
+
+
+def _lineage(lineage: Lineage, log: EditLog) -> Iterator[Route]:
+    """Give the routes of lineage and of the operation log."""
+    yield "POST", f"{_PCG}/lineage_graph_multiple", lineage.lineage_graph
+    yield "GET", f"{_PCG}/past_id_mapping", lineage.past_ids
+    yield "GET", f"{_PCG}/valid_nodes", lineage.valid_nodes
+    yield "GET", f"{_PCG}/tabular_change_log_many", log.tabular_change_log
+    yield "GET", f"{_PCG}/root/<int:node>/change_log", log.change_log
+    yield "GET", f"{_PCG}/root/<int:node>/merge_log", log.merge_log
+    yield "GET", f"{_PCG}/operation_details", log.operation_details
+    yield "GET", f"{_PCG}/oldest_timestamp", log.oldest_timestamp

@@ -213,7 +213,9 @@ def _bodies(real: Any, ours: Any) -> list[str]:
         real = {
             name: schema for name, schema in real.items() if name in ours
         }  # we know a few of the 60 types
-    if isinstance(real, dict) and "crantb_pcg" in real:  # by the chunkedgraph's name, which is each world's own
+    if (
+        isinstance(real, dict) and "crantb_pcg" in real
+    ):  # by the chunkedgraph's name, which is each world's own
         real, ours = list(real.values()), list(ours.values())
     return _shapes(real, ours, "body")
 
@@ -243,7 +245,8 @@ def _shapes(real: Any, ours: Any, at: str) -> list[str]:
 
 def _members(real: dict[str, Any], ours: dict[str, Any], at: str) -> list[str]:
     """Compare two objects key by key."""
-    if real and all(re.fullmatch(r"\d{10,}", key) for key in (*real, *ours)):
+    by_id = real and all(re.fullmatch(r"\d{10,}", key) for key in (*real, *ours))
+    if by_id or at.endswith(".user_info"):
         return _shapes([*real.values()], [*ours.values()], f"{at}[id]")
     if set(real) != set(ours):
         return [f"{at}: keys differ by {sorted(set(real) ^ set(ours))}"]
