@@ -32,6 +32,7 @@ The family tree, sorted by what the caller can do::
     │   └── StorageError            the disk refused (full, read-only)
     ├── Interrupted                 asked to stop; what was staged is kept
     ├── NoSuchTable                 (a LookupError too)
+    ├── NoMatches                   no neuron is like that                               (a LookupError too)
     ├── QueryRefused                a statement that does not only read
     ├── NoSkeleton                  a neuron cannot be made into a skeleton, or a skeleton into a file
     ├── BadSwc                      text that is not the SWC of one neuron   (a ValueError too)
@@ -228,6 +229,10 @@ class StorageError(WarehouseError):
 
 class NoSuchTable(CrantdbError, LookupError):
     """The snapshot has no such table, view or macro."""
+
+
+class NoMatches(CrantdbError, LookupError):
+    """No neuron matches the criteria."""
 
 
 class QueryRefused(CrantdbError):
