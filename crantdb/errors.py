@@ -16,6 +16,7 @@ The family tree, sorted by what the caller can do::
     │   │   └── VersionUnavailable  the version exists but is not one to mirror
     │   ├── Unreadable              one table cannot be read (private, broken): the others can
     │   ├── TooOld                  the server is older than the contract we know
+    │   ├── QuotaExhausted          the allowance of requests is used up: not before the date it names
     │   ├── BadResponse             an answer that is not what the contract says
     │   └── IncompleteError         the source did not give everything it said it has
     ├── BadFile                     a file to import is missing, cut short, or not what it should be
@@ -46,6 +47,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
 
@@ -127,6 +129,20 @@ class Unreadable(SourceError):
 
 class TooOld(SourceError):
     """The server is older than the contract this client knows."""
+
+
+class QuotaExhausted(SourceError):
+    """The allowance of requests is used up: the server's for the month, or the one that was given.
+
+    Attributes:
+        reset: when the server allows requests again, UTC; None when the bound is our own.
+    """
+
+    def __init__(
+        self, message: str, *, url: str = "", status: int | None = None, reset: datetime | None = None
+    ) -> None:
+        super().__init__(message, url=url, status=status)
+        self.reset = reset
 
 
 class BadResponse(SourceError):
