@@ -50,6 +50,20 @@ CALLS: Mapping[str, tuple[str, Callable[[str], list[tuple[Any, ...]]]]] = Mappin
         ),
         "reciprocal": (f"FROM {{s}}.reciprocal({ASKED})", lambda _: []),
         "paths": (f"FROM {{s}}.paths({ASKED}, {ASKED + 1})", lambda _: []),
+        "neuron_labels": ("FROM {s}.neuron_labels('cell_type')", lambda _: []),
+        "type_counts": ("FROM {s}.type_counts('cell_class')", lambda _: []),
+        "type_connectivity": (
+            f"FROM {{s}}.type_connectivity('side', {_KEPT}, keep_untyped := true)",
+            lambda s: [(None, None, COUNT[s], COUNT[s], COUNT[s], COUNT[s])],
+        ),
+        "partners": (
+            f"SELECT neuron, direction, partner, weight, share, cell_type FROM {{s}}.partners({ASKED}, {_KEPT})",
+            lambda _: [(ASKED, way, ASKED, 1, 1.0, None) for way in ("downstream", "upstream")],
+        ),
+        "shared_partners": (
+            f"SELECT direction, partner, neurons, weight FROM {{s}}.shared_partners({ASKED}, 1, {_KEPT})",
+            lambda _: [(way, ASKED, 1, 1) for way in ("downstream", "upstream")],
+        ),
         "connectome_stats": (
             f"SELECT neurons, connections, synapses, autapses FROM {{s}}.connectome_stats({_KEPT})",
             lambda s: [(COUNT[s],) * 4],
