@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Frame: TypeAlias = Any
 """A polars frame (or lazy one), an Arrow table, a DuckDB relation or a pandas frame: whatever `as_frame` takes."""
 
+Option: TypeAlias = Any
+"""A parameter that is passed on; the function it goes to says what it may be."""
+
 
 def as_frame(frame: Frame, what: str) -> pl.DataFrame:
     """Return a frame of any make as a polars frame.
