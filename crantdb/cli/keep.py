@@ -10,11 +10,11 @@ from rich.progress import Progress
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.errors import CrantdbError
-from crantdb.warehouse.catalog import register
-from crantdb.warehouse.commit import rollback
 from crantdb.warehouse.expire import GRACE_DAYS, Rules, expire, plan_expiry
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.lock import writing
+from crantdb.warehouse.register import register
+from crantdb.warehouse.rollback import rollback
 from crantdb.warehouse.verify import verify
 
 if TYPE_CHECKING:

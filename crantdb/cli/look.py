@@ -9,11 +9,12 @@ import click
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
+from crantdb.schema import comments_of
 from crantdb.warehouse.catalog import connect, no_such_table
+from crantdb.warehouse.described import snapshots_row
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.lock import holder
 from crantdb.warehouse.manifest import read_manifest
-from crantdb.warehouse.relations import snapshots_row
 from crantdb.warehouse.snapshot import current, read_snapshot, state_for
 from crantdb.warehouse.staging import open_staging, staged
 
@@ -42,7 +43,7 @@ def status_verb(settings: Settings) -> None:
     if snapshot is None:
         pairs.append(("snapshot", "none yet: crantdb sync"))
     else:
-        tables = snapshot.main.tables.values()
+        tables = (*snapshot.main.tables.values(), *snapshot.shared.values())
         pairs += [
             ("snapshot", snapshot.number),
             ("datastack", f"{snapshot.datastack} of {snapshot.server}"),
@@ -62,7 +63,8 @@ def status_verb(settings: Settings) -> None:
 
 def _staged(warehouse: Any, key: Any) -> str:  # noqa: ANN401 - see below
     """Say how far an unfinished table is."""
-    return f"{key.table} of version {key.version}: {open_staging(warehouse, key).rows:,} rows"
+    of = "" if key.version is None else f" of version {key.version}"
+    return f"{key.table}{of}: {open_staging(warehouse, key).rows:,} rows"
 
 
 @verb("snapshots")
@@ -111,7 +113,9 @@ def schema_verb(settings: Settings, table: str, snapshot: int | None, version: i
             "FROM duckdb_columns() WHERE NOT internal"
         ).fetchall()
         raise no_such_table(table, [known_name for (known_name,) in known])
-    output_for(settings.output).rows(("column", "type", "what"), found)
+    said = comments_of(name.casefold()) if schema in {"", "main", "derived", "history", "l2"} else {}
+    rows = [(column, kind, what or said.get(column, "")) for column, kind, what in found]
+    output_for(settings.output).rows(("column", "type", "what"), rows)
 
 
 @verb("macros")

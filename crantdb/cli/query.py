@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import OUTPUTS, Settings, verb
 from crantdb.errors import ConfigError, CrantdbError, QueryRefused
-from crantdb.warehouse.catalog import check_kept, connect, fence, register
+from crantdb.warehouse.catalog import check_kept, connect, fence
 from crantdb.warehouse.durable import new_file
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.reading import check_reads
+from crantdb.warehouse.register import register
 from crantdb.warehouse.snapshot import read_snapshot, state_for
 
 if TYPE_CHECKING:

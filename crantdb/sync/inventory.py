@@ -71,7 +71,14 @@ def clear_committed(warehouse: Warehouse) -> None:
         for state in snapshot.states():
             moment = "" if state.as_of is None else state.as_of.isoformat()
             known |= {(table.schema, table.name, state.version, moment) for table in state.tables.values()}
-    clear(warehouse, [key for key in keys if (key.schema, key.table, key.version, key.as_of) in known])
+    # What all versions share is made anew each time: a staging of it was left by a kill.
+    gone = (key for key in keys if key.version is None or _name(key) in known)
+    clear(warehouse, list(gone))
+
+
+def _name(key: StagingKey) -> tuple[str, str, int | None, str]:
+    """Return what a staged table and a committed one have in common."""
+    return key.schema, key.table, key.version, key.as_of
 
 
 def left_over(warehouse: Warehouse, cave: Cave, mine: Collection[StagingKey]) -> list[str]:
@@ -81,7 +88,7 @@ def left_over(warehouse: Warehouse, cave: Cave, mine: Collection[StagingKey]) ->
     for key in staged(warehouse):
         if key.origin:
             imports += 1
-        elif key not in mine:
+        elif key.version is not None and key not in mine:
             others[key.version] = others.get(key.version, 0) + 1
     ready = {version.number for version in cave.versions() if version.is_available} if others else set()
     unfinished = f"note: {imports} table(s) are staged of an unfinished import; run it again, or drop them with --discard"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from crantdb.errors import StorageError
-from crantdb.warehouse.catalog import register
+from crantdb.warehouse.register import register
 
 if TYPE_CHECKING:
     from crantdb.warehouse.layout import Warehouse

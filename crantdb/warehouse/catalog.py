@@ -1,54 +1,33 @@
-"""The catalog: a snapshot as a DuckDB connection, as a DuckDB file, as a text of SQL, as a polars scan.
-
-Reads manifests and writes nothing, but for `register`, whose two files are derived and never the truth.
-"""
+"""The catalog: a snapshot as a DuckDB connection and as a polars scan. Reads manifests and writes nothing."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import re
 from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
 
-from crantdb.errors import CorruptWarehouse, NoSuchTable, WarehouseBusy, WarehouseTooNew
-from crantdb.schema import DeclaredColumn, declarations, declared_columns
-from crantdb.warehouse.durable import neighbour, storage_errors, sync_folder, write_bytes
+from crantdb.errors import CorruptWarehouse, NoSuchTable
+from crantdb.schema import declarations
 from crantdb.warehouse.layout import Warehouse, open_warehouse
-from crantdb.warehouse.manifest import read_manifest
-from crantdb.warehouse.qualify import qualified, sql_objects
 from crantdb.warehouse.relations import (
     CANONICAL,
     files_of,
     free_in_main,
-    id_layout_rows,
-    ident,
-    insert,
     literal,
-    mirror_statements,
-    mirrors,
     relation_names,
-    snapshot_row,
-    snapshots_row,
-    source_statement,
     sources_of,
-    tables_rows,
     voxel_resolution,
 )
 from crantdb.warehouse.snapshot import read_snapshot, state_for
+from crantdb.warehouse.statements import catalog_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from crantdb.warehouse.state import Snapshot, TableState, VersionState
-
-
-STORAGE_VERSION = "v1.2.0"
-"""The storage format of `crantdb.duckdb`: any DuckDB since 1.2 opens it."""
 
 
 def connect(
@@ -114,80 +93,6 @@ def _lost_file(place: Warehouse, snapshot: Snapshot, error: duckdb.Error) -> Cor
     return CorruptWarehouse(msg, path=place.manifest(snapshot.number))
 
 
-def catalog_statements(
-    place: Warehouse, snapshot: Snapshot, *, version: int | None = None, versions: Sequence[int] = ()
-) -> list[str]:
-    """Return the statements that make a snapshot queryable in an empty database, in order."""
-    declared = declared_columns("synapse_source", "synapse_by_post_source")
-    result = _version_statements(place, snapshot, version, declared, schema="main")
-    for other in dict.fromkeys(versions):
-        result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
-        result += _version_statements(place, snapshot, other, declared, schema=f"v{other}")
-    return result
-
-
-def _version_statements(
-    place: Warehouse,
-    snapshot: Snapshot,
-    version: int | None,
-    declared: Mapping[str, Sequence[DeclaredColumn]],
-    *,
-    schema: str,
-) -> list[str]:
-    """Return the statements for one version: mirrors, tables, functions, views, macros."""
-    state = state_for(place, snapshot, version)
-    suffix = "" if schema == "main" else f"_{schema}"
-    result = mirror_statements(place, state, suffix=suffix, alias_schema=schema)
-    own = mirrors(state, suffix)
-    sources = sources_of(snapshot, state)
-    result += [
-        source_statement(name, table, declared[name], mirror=own[table.key], schema=schema)
-        for name, table in sources.items()
-    ]
-    made = set(sources) | set(free_in_main(relation_names(state.tables.values())).values())
-    texts = declarations()
-    for name, text in texts.items():
-        if name not in made:
-            result.append(_in_schema(text, name, schema))
-    rows = {
-        "snapshot": [snapshot_row(place, snapshot, state)],
-        "snapshots": _snapshots(place, snapshot),
-        "tables": tables_rows(state, suffix),
-        "id_layout": id_layout_rows(snapshot),
-    }
-    for name, content in rows.items():
-        result += insert(f"{ident(schema)}.{name}", content)
-    objects = sql_objects()
-    relations = set(texts) | {item.name for item in objects if item.room != "functions"}
-    macros = {item.name for item in objects if item.room != "views"}
-    for item in objects:
-        result.append(_unended(qualified(item, schema, relations, macros)))
-    return result
-
-
-def _in_schema(text: str, table: str, schema: str) -> str:
-    """Return a declaration with its table's name in a schema. A declaration creates and comments that table only."""
-    for words in ("CREATE TABLE ", "COMMENT ON TABLE ", "COMMENT ON COLUMN "):
-        text = text.replace(f"{words}{table}", f"{words}{ident(schema)}.{table}")
-    return _unended(text)
-
-
-def _unended(text: str) -> str:
-    """Return statements without the last one's semicolon: who joins them writes it."""
-    return text.rstrip().removesuffix(";")
-
-
-def _snapshots(place: Warehouse, snapshot: Snapshot) -> list[list[object]]:
-    """Return the rows of `snapshots`; a manifest that cannot be read is `verify`'s business, not a query's."""
-    numbers = place.numbers()
-    rows = []
-    for number in numbers:
-        with contextlib.suppress(CorruptWarehouse, WarehouseTooNew, FileNotFoundError):
-            found = snapshot if number == snapshot.number else read_manifest(place.manifest(number))
-            rows.append(snapshots_row(found, numbers[-1]))
-    return rows
-
-
 def fence(con: duckdb.DuckDBPyConnection, warehouse: str | Path, states: Sequence[VersionState]) -> None:
     """Shut a connection in: it may open the files of these states and nothing else, and cannot undo that."""
     place = open_warehouse(warehouse)
@@ -222,7 +127,7 @@ def scan(
     state = state_for(place, found, version)
     names = relation_names(state.tables.values())
     known = {f"{key.split('.', 1)[0]}.{name}": key for key, name in names.items()}
-    known |= {name: key for key, name in free_in_main(names).items()}
+    known |= {name: key for key, name in free_in_main(names, declarations().keys()).items()}
     sources = sources_of(found, state)
     views = {view: sources[source] for view, source in _VIEWS_OVER_FILES.items() if source in sources}
     if table in views:
@@ -269,82 +174,3 @@ def no_such_table(table: str, known: Sequence[str]) -> NoSuchTable:
         else "the snapshot is empty"
     )
     return NoSuchTable(msg)
-
-
-# --- for other programs ------------------------------------------------------------------------------
-
-
-def register(warehouse: str | Path) -> tuple[Path, Path]:
-    """Write `crantdb.duckdb` and `crantdb.sql` for the current snapshot, with every kept version.
-
-    Both are built beside and swapped in: a program that reads the old one keeps it until it opens anew.
-    Their paths are absolute: register again after the folder has moved.
-
-    Returns:
-        The paths of the two files.
-
-    Raises:
-        WarehouseBusy: when a program holds `crantdb.duckdb` open for writing.
-        StorageError: when the disk refuses.
-        NotAWarehouse, NoSuchSnapshot, CorruptWarehouse: as `connect`.
-    """
-    place = open_warehouse(warehouse)
-    snapshot = read_snapshot(place)
-    others = sorted(version for version in snapshot.versions if version != snapshot.main.version)
-    text = catalog_statements(place, snapshot, versions=others)
-    _write_database(place, text)
-    head = (
-        f"-- Snapshot {snapshot.number} of {place.root}, for `duckdb -init {place.init_sql.name}`.\n"
-        f"-- Derived by `crantdb register`; never the truth.\n"
-    )
-    write_bytes(place.init_sql, (head + "".join(f"{statement};\n" for statement in text)).encode())
-    return place.database, place.init_sql
-
-
-def _write_database(place: Warehouse, text: Sequence[str]) -> None:
-    """Build the database file beside the old one and swap it in."""
-    fresh = neighbour(place.database)
-    with storage_errors(place.database):
-        try:
-            con = duckdb.connect(":memory:")
-            try:
-                con.execute(
-                    f"ATTACH {literal(str(fresh))} AS built (STORAGE_VERSION {literal(STORAGE_VERSION)})"
-                )
-                con.execute("USE built")
-                con.execute(";\n".join(text))
-                con.execute("USE memory")
-                con.execute("DETACH built")
-            finally:
-                con.close()
-            _clear_wal(place.database)
-            fresh.replace(place.database)
-            sync_folder(place.root)
-        finally:
-            fresh.unlink(missing_ok=True)
-            fresh.with_name(fresh.name + ".wal").unlink(missing_ok=True)
-
-
-def _clear_wal(database: Path) -> None:
-    """Remove the write-ahead log a killed shell left, which DuckDB would replay into the new file.
-
-    A shell that is still there would write its log there later: then nothing may be swapped.
-    """
-    if database.exists() and _is_written(database):
-        msg = (
-            f"{database} is open for writing in another program, which would write into the new one. "
-            f"Close that program (open it read-only: duckdb -readonly), then run `crantdb register`"
-        )
-        raise WarehouseBusy(msg)
-    database.with_name(database.name + ".wal").unlink(missing_ok=True)
-
-
-def _is_written(path: Path) -> bool:
-    """Tell whether another process has a file locked for writing, as DuckDB has a database that it may change."""
-    with path.open("rb") as handle:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:
-            return error.errno in {errno.EACCES, errno.EAGAIN}
-        fcntl.lockf(handle, fcntl.LOCK_UN)
-    return False

@@ -6,29 +6,21 @@ compare-and-swap: whoever comes second finds the number taken, and changes nothi
 
 from __future__ import annotations
 
-import hashlib
-import os
-import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from crantdb.errors import CommitConflict, CorruptWarehouse, TimeMismatch
-from crantdb.warehouse.durable import link_new, sha256_of, storage_errors, sync_folder
-from crantdb.warehouse.layout import relative
+from crantdb.errors import CommitConflict, TimeMismatch
+from crantdb.warehouse.durable import link_new
 from crantdb.warehouse.manifest import to_json, tool_version
-from crantdb.warehouse.snapshot import read_snapshot
-from crantdb.warehouse.state import DataFile, Snapshot, TableState, VersionState, renumbered
+from crantdb.warehouse.publish import check_no_loss, grown, publish
+from crantdb.warehouse.state import Snapshot, TableState, VersionState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from crantdb.warehouse.files import StagedFile
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.validate import ValidTable
-
-_READ_ONLY = 0o444
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +47,18 @@ class Change:
         server: the address of its global server.
         info: the datastack's info as served.
         chunkedgraph: the chunkedgraph's info as served, or None.
-        version: the materialization version.
-        as_of: its moment.
-        tables: the new tables, valid, with what the source says of them.
-        carried: tables of the same version taken over from the parent.
+        version: the materialization version; None while the warehouse has none.
+        as_of: its moment; None without a version.
+        tables: the new tables of the version, valid, with what the source says of them.
+        carried: tables of the same version taken over from the parent; a new one of the same key replaces it.
         skipped: tables that could not be read, with the reason.
         main: whether the version becomes the main one.
+        shared: tables of no version, new or in the place of the parent's of the same key.
+        appended: rows of no version, whose files come behind those of the parent's table of the same key (which
+            must have the same columns); without one they are the table. Their `TableFacts.kind` is ``log``.
+        restated: tables of no version of the parent, of which only what the manifest says of them has changed.
+        dropped: keys of tables of no version that the parent has and the new snapshot is not to have. All other
+            shared tables of the parent are carried.
     """
 
     parent: Snapshot | None
@@ -69,12 +67,16 @@ class Change:
     server: str
     info: Mapping[str, Any]
     chunkedgraph: Mapping[str, Any] | None
-    version: int
-    as_of: datetime
+    version: int | None
+    as_of: datetime | None
     tables: Sequence[tuple[ValidTable, TableFacts]]
     carried: Sequence[TableState] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     main: bool = True
+    shared: Sequence[tuple[ValidTable, TableFacts]] = ()
+    appended: Sequence[tuple[ValidTable, TableFacts]] = ()
+    restated: Sequence[TableState] = ()
+    dropped: Sequence[str] = ()
 
 
 def commit(warehouse: Warehouse, change: Change) -> Snapshot:
@@ -86,58 +88,19 @@ def commit(warehouse: Warehouse, change: Change) -> Snapshot:
     Raises:
         CommitConflict: when another commit took the number since `change.parent` was read.
         TimeMismatch: when a table is of another moment than the version.
+        ValidationError: when a log would lose rows, or rows do not fit behind those that are there.
         StorageError: when the disk refuses.
     """
     _check_moment(change)
-    published = [_publish(warehouse, valid, facts) for valid, facts in change.tables]
-    state = _state(change, published)
+    state = _state(change, _published(warehouse, change.tables))
+    shared = _shared(change, _published(warehouse, change.shared), _published(warehouse, change.appended))
     number = 1 if change.parent is None else change.parent.number + 1
-    return write_manifest(warehouse, _snapshot(change, state, number))
+    return write_manifest(warehouse, _snapshot(change, state, shared, number))
 
 
-def rollback(warehouse: Warehouse, number: int) -> Snapshot:
-    """Make an earlier snapshot's content current again, as a new snapshot.
-
-    Args:
-        warehouse: where.
-        number: the snapshot whose content to take.
-
-    Raises:
-        NoSuchSnapshot: when there is none of that number.
-        CorruptWarehouse: when a file it lists is gone or of another size.
-        CommitConflict: when another commit took the number first.
-    """
-    target = read_snapshot(warehouse, number)
-    check_files(warehouse, target)
-    numbers = warehouse.numbers()
-    last = numbers[-1]
-    again = replace(
-        target,
-        parent=last,
-        # A version whose snapshot has expired since is no longer kept.
-        versions={version: n for version, n in target.versions.items() if n in numbers},
-        operation=f"rollback to {number}",
-        committed_at=datetime.now(UTC),
-        tool=tool_version(),
-    )
-    return write_manifest(warehouse, renumbered(again, last + 1))
-
-
-def check_files(warehouse: Warehouse, snapshot: Snapshot) -> None:
-    """Check that every file a snapshot's own states list is there in its size.
-
-    Raises:
-        CorruptWarehouse: for the first that is not.
-    """
-    for state in snapshot.states():
-        for table in state.tables.values():
-            for file in table.files:
-                path = warehouse.root / file.path
-                size = path.stat().st_size if path.is_file() else None
-                if size != file.bytes:
-                    what = "is gone" if size is None else f"has {size:,} bytes, not {file.bytes:,}"
-                    msg = f"{path} {what}: snapshot {snapshot.number} needs it for {table.key}"
-                    raise CorruptWarehouse(msg, path=path)
+def _published(warehouse: Warehouse, tables: Sequence[tuple[ValidTable, TableFacts]]) -> list[TableState]:
+    """Link the files of tables into place."""
+    return [publish(warehouse, valid, facts) for valid, facts in tables]
 
 
 def write_manifest(warehouse: Warehouse, snapshot: Snapshot) -> Snapshot:
@@ -170,16 +133,38 @@ def _check_moment(change: Change) -> None:
                 f"{change.as_of}: they would not join. Sync it at version {change.version}"
             )
             raise TimeMismatch(msg)
+    for valid, facts in (*change.shared, *change.appended):
+        key = valid.staged.key
+        if key.version is not None or facts.as_of is not None:
+            msg = f"{key.schema}.{key.table} is of version {key.version}: it cannot be shared by all versions"
+            raise TimeMismatch(msg)
 
 
 def _state(change: Change, published: Sequence[TableState]) -> VersionState:
     """Return the version's state."""
-    ordered = {table.key: table for table in sorted((*change.carried, *published), key=lambda t: t.key)}
+    tables = {table.key: table for table in (*change.carried, *published)}
+    ordered = dict(sorted(tables.items()))
     skipped = {key: reason for key, reason in sorted(change.skipped.items()) if key not in ordered}
     return VersionState(change.version, change.as_of, ordered, skipped)
 
 
-def _snapshot(change: Change, state: VersionState, number: int) -> Snapshot:
+def _shared(
+    change: Change, replaced: Sequence[TableState], appended: Sequence[TableState]
+) -> dict[str, TableState]:
+    """Return the tables of no version: the parent's, as far as nothing is to become of them, and the new ones."""
+    before = {} if change.parent is None else dict(change.parent.shared)
+    tables = {key: table for key, table in before.items() if key not in change.dropped}
+    tables |= {table.key: table for table in change.restated}
+    for table in replaced:
+        check_no_loss(before.get(table.key), table)
+        tables[table.key] = table
+    for rows in appended:
+        there = tables.get(rows.key)
+        tables[rows.key] = rows if there is None else grown(there, rows)
+    return dict(sorted(tables.items()))
+
+
+def _snapshot(change: Change, state: VersionState, shared: Mapping[str, TableState], number: int) -> Snapshot:
     """Return the snapshot that a change makes."""
     parent = change.parent
     kept = dict(parent.versions) if parent is not None else {}
@@ -196,56 +181,6 @@ def _snapshot(change: Change, state: VersionState, number: int) -> Snapshot:
         chunkedgraph=change.chunkedgraph,
         main=state if parent is None or change.main else parent.main,
         added=None if alone else state,
-        versions=kept | {change.version: number},
-    )
-
-
-def _publish(warehouse: Warehouse, valid: ValidTable, facts: TableFacts) -> TableState:
-    """Link a valid table's files into place and say what a manifest will say of it."""
-    key = valid.staged.key
-    folder = warehouse.table_folder(key.schema, key.table, key.version)
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        files = tuple(_place(warehouse, folder, file) for file in valid.staged.files)
-        for made in (
-            folder,
-            folder.parent,
-            folder.parent.parent,
-            folder.parent.parent.parent,
-            warehouse.root,
-        ):
-            sync_folder(made)
-    described = "\n".join(f"{column.name} {column.type}" for column in valid.columns)
-    return TableState(
-        schema=key.schema,
-        name=key.table,
-        kind=facts.kind,
-        source=facts.source,
-        columns=valid.columns,
-        fingerprint=hashlib.sha256(described.encode()).hexdigest()[:16],
-        sort_key=key.sort_key,
-        sort_order=valid.staged.order,
-        fetched_at=facts.fetched_at,
-        as_of=facts.as_of,
-        version=key.version,
-        rows_expected=valid.rows_expected,
-        rows=valid.staged.rows,
-        completeness=facts.completeness,
-        exceptions=valid.exceptions,
-        drift=facts.drift,
-        files=files,
-        rows_per_s=facts.rows_per_s,
-    )
-
-
-def _place(warehouse: Warehouse, folder: Path, file: StagedFile) -> DataFile:
-    """Link one file to its place; a file that an earlier, killed try left there is taken as it is."""
-    target = folder / file.path.name
-    if target.exists() and sha256_of(target) != file.sha256:
-        target = folder / f"{uuid.uuid4().hex[:8]}-{file.path.name}"
-    if not target.exists():
-        file.path.chmod(_READ_ONLY)
-        os.link(file.path, target)
-    return DataFile(
-        relative(warehouse, target), file.rows, file.bytes, file.sha256, file.key_min, file.key_max
+        versions=kept if change.version is None else kept | {change.version: number},
+        shared=shared,
     )

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crantdb.warehouse.state import LOG
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -106,12 +108,14 @@ def order_of(table: TableState) -> tuple[str, ...]:
 
 
 def is_strict(table: TableState) -> bool:
-    """Tell whether no two rows of a table may be alike in all columns of its order: so in all but views."""
-    return table.kind != "view"
+    """Tell whether no two rows of a table may be alike in all columns of its order: so in all but views and logs."""
+    return table.kind not in {"view", LOG}
 
 
 def between_files(table: TableState, contents: Mapping[str, Content]) -> tuple[str, str] | None:
     """Return the first file of a table that does not go on where the one before ended, and what is wrong; or None."""
+    if table.kind == LOG:  # each file is in order by itself
+        return None
     known = [(file.path, contents[file.path].ends) for file in table.files if file.path in contents]
     ends = [(path, end) for path, end in known if end is not None]
     for (before, last), (path, first) in pairwise(ends):
@@ -130,18 +134,31 @@ def first_disorder(rows: pa.Table, *, strict: bool) -> int | None:
     Rows are compared column by column, NULL after every value.
 
     Args:
-        rows: integer columns, in the sequence in which they are compared.
+        rows: columns of whole numbers, texts or times, in the sequence in which they are compared.
         strict: whether a row like the one before is out of order too.
     """
     alike: NDArray[np.bool_] = np.ones(max(rows.num_rows - 1, 0), dtype=bool)
     wrong = np.zeros_like(alike)
     for column in rows.columns:
         null = column.is_null().to_numpy()
-        value = pc.fill_null(column, 0).to_numpy()
-        falls = (null[:-1] & ~null[1:]) | (~null[:-1] & ~null[1:] & (value[:-1] > value[1:]))
+        greater, equal = _steps(column)
+        falls = (null[:-1] & ~null[1:]) | (~null[:-1] & ~null[1:] & greater)
         wrong |= alike & falls
-        alike &= (null[:-1] == null[1:]) & (value[:-1] == value[1:])
+        alike &= (null[:-1] == null[1:]) & (null[:-1] | equal)
     if strict:
         wrong |= alike
     found = np.flatnonzero(wrong)
     return int(found[0]) + 1 if found.size else None
+
+
+def _steps(column: pa.ChunkedArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell of each value but the last whether it is greater than, and whether it equals, the one after it.
+
+    What is said of a step from or to NULL means nothing.
+    """
+    if pa.types.is_integer(column.type):
+        values = pc.fill_null(column, 0).to_numpy()
+        return values[:-1] > values[1:], values[:-1] == values[1:]
+    before, after = column.slice(0, max(len(column) - 1, 0)), column.slice(1)
+    greater, equal = pc.greater(before, after), pc.equal(before, after)
+    return pc.fill_null(greater, False).to_numpy(), pc.fill_null(equal, False).to_numpy()

@@ -207,13 +207,7 @@ def _others(snapshots: Sequence[Snapshot], going: Sequence[Snapshot]) -> list[Sn
 
 def _files_of(snapshots: Collection[Snapshot]) -> set[str]:
     """Return the paths of every data file that any of the snapshots lists."""
-    return {
-        file.path
-        for snapshot in snapshots
-        for state in snapshot.states()
-        for table in state.tables.values()
-        for file in table.files
-    }
+    return {file.path for snapshot in snapshots for table in snapshot.tables() for file in table.files}
 
 
 def _known(warehouse: Warehouse) -> list[Expired]:
@@ -237,11 +231,13 @@ def _leftovers(
     takes up what lies there.
     """
     listed = _files_of(staying)
-    busy = {f"version={key.version}" for key in staged(warehouse)}
+    keys = staged(warehouse)
+    busy = {f"version={key.version}" for key in keys if key.version is not None}
+    shared = [warehouse.shared_folder(k.schema, k.table, k.base, None) for k in keys if k.version is None]
     result = []
     for path in _data_files(warehouse):
         name = relative(warehouse, path)
-        if name in listed or path.parent.name in busy:
+        if name in listed or path.parent.name in busy or any(map(path.is_relative_to, shared)):
             continue
         try:
             found = path.stat()

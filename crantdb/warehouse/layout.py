@@ -6,11 +6,16 @@ import re
 import shutil
 import stat
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from crantdb.errors import NotAWarehouse
 from crantdb.warehouse.durable import storage_errors, write_bytes
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 CONFIG_NAME = "crantdb.toml"
 _MANIFEST = re.compile(r"([0-9]{8,})\.json")
@@ -64,9 +69,24 @@ class Warehouse:
         found = (_MANIFEST.fullmatch(entry.name) for entry in self.snapshots.iterdir())
         return sorted(int(match[1]) for match in found if match)
 
-    def table_folder(self, schema: str, table: str, version: int) -> Path:
-        """Return the folder of a mirrored table's files for a materialization version."""
+    def table_folder(self, schema: str, table: str, version: int | None) -> Path:
+        """Return the folder of a table's files for a materialization version (None: for a warehouse without one)."""
         return self.root / "tables" / folder_name(schema) / folder_name(table) / f"version={version}"
+
+    def shared_folder(self, schema: str, table: str, base: str | None, fetched_at: datetime | None) -> Path:
+        """Return the folder of the files of a table that all versions share.
+
+        Args:
+            schema: its room.
+            table: its name.
+            base: the SeaTable base it is a table of, or None.
+            fetched_at: when its rows were fetched; None for a log, whose files all lie together.
+        """
+        folder = self.root / "tables" / folder_name(schema)
+        folder = (folder if base is None else folder / folder_name(base)) / folder_name(table)
+        return (
+            folder if fetched_at is None else folder / f"fetched={fetched_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        )
 
     def staging_folder(self, key: str) -> Path:
         """Return the folder of one unfinished table."""

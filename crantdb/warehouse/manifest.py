@@ -102,6 +102,7 @@ def _snapshot(raw: dict[str, Any]) -> Snapshot:
         main=_state(raw["main"]),
         added=None if added is None else _state(added),
         versions={int(version): number for version, number in raw["versions"].items()},
+        shared={key: _table(table) for key, table in raw.get("shared", {}).items()},
     )
 
 

@@ -6,11 +6,10 @@ the text in `sql/` is free of schemas, and each catalog gets it with every name 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
-
-from sqlglot.tokens import Token, Tokenizer, TokenType
 
 from crantdb.assets import sql_texts
 
@@ -19,8 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 ROOMS = ("functions", "views", "macros")
-_BEFORE_RELATION = {TokenType.FROM, TokenType.JOIN}
+_BEFORE_RELATION = {"FROM", "JOIN"}
 _OBJECT_KINDS = {"VIEW", "MACRO", "TABLE"}
+_TOKEN = re.compile(
+    r"""(?P<nothing>\s+|--[^\n]*|/\*.*?\*/)
+      | (?P<text>'(?:[^']|'')*')
+      | "(?P<quoted>(?:[^"]|"")*)"
+      | (?P<word>[^\W\d]\w*)
+      | (?P<sign>[\d.]+\w*|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+"""SQL cut as DuckDB cuts it, as far as the texts of `sql/` go (they hold no dollar quotes and no escapes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, a quoted name, a text or a sign: what it says and where it begins. A text says nothing."""
+
+    text: str
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +83,26 @@ def qualified(item: SqlObject, schema: str, relations: AbstractSet[str], macros:
 
 def _tokens(text: str) -> tuple[Token, ...]:
     """Cut a text into tokens, as DuckDB would."""
-    return tuple(Tokenizer(dialect="duckdb").tokenize(text))
+    found = (match for match in _TOKEN.finditer(text) if match["nothing"] is None)
+    return tuple(Token(_said(match), match.start()) for match in found)
+
+
+def _said(match: re.Match[str]) -> str:
+    """Return what a token says: a word or a name without its quotes, a sign; of a text only its opening quote."""
+    if match["text"] is not None:
+        return "'"
+    return next(said for said in (match["quoted"], match["word"], match["sign"]) if said is not None)
 
 
 def _is_ours(tokens: Sequence[Token], index: int, known: set[str], macros: set[str]) -> bool:
     """Tell whether a token is the unqualified name of one of our objects, used as such."""
     token, before = tokens[index], tokens[index - 1] if index else None
-    if token.text not in known or before is None or before.token_type == TokenType.DOT:
+    if token.text not in known or before is None or before.text == ".":
         return False
-    after = tokens[index + 1].token_type if index + 1 < len(tokens) else None
-    called = after == TokenType.L_PAREN and token.text in macros
+    after = tokens[index + 1].text if index + 1 < len(tokens) else None
+    called = after == "(" and token.text in macros
     named = before.text.upper() in _OBJECT_KINDS
-    return called or named or before.token_type in _BEFORE_RELATION
+    return called or named or before.text.upper() in _BEFORE_RELATION
 
 
 def _names_in(tokens: Sequence[Token], known: set[str]) -> set[str]:
@@ -105,7 +129,7 @@ def statements(text: str) -> list[str]:
     result: list[str] = []
     start: int | None = None
     for token in tokens:
-        if token.token_type == TokenType.SEMICOLON:
+        if token.text == ";":
             if start is not None:
                 result.append(text[start : token.start])
             start = None

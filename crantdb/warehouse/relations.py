@@ -9,8 +9,10 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from crantdb.warehouse.state import SHARED_SCHEMAS, table_key
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from crantdb.schema import DeclaredColumn
     from crantdb.warehouse.layout import Warehouse
@@ -39,9 +41,13 @@ CANONICAL = frozenset(
         "tables",
     }
 )
-"""Names that mean one thing in every lab; a mirrored table of such a name keeps to its own schema."""
+"""Names that mean one thing in every lab; a mirrored table of such a name keeps to its own schema.
 
-_OWN_TABLES = frozenset({"edges", "edges_by_post", "synapse_ids"})
+So is every declared table's name. Ours alone stand in `main` under such names: those of `OWN_SCHEMAS`.
+"""
+
+OWN_SCHEMAS = frozenset({"derived", "history", "l2"})
+"""Schemas whose tables crantdb itself makes."""
 
 _DUCKDBS_OWN = ("duckdb_", "sqlite_", "pragma_", "pg_")
 
@@ -75,27 +81,37 @@ def literal(value: object) -> str:
 def relation_names(tables: Iterable[TableState]) -> dict[str, str]:
     """Return the SQL name of each table, by `TableState.key`.
 
-    SQL does not tell names apart that differ only in case. Of such, the one all in lower case (else the
-    first) keeps its name; the others get a short hash of theirs behind it.
+    Where two SeaTable bases have a table of one name, each gets its base's name before it. SQL does not tell
+    names apart that differ only in case: of such, the one all in lower case (else the first) keeps its name; the
+    others get a short hash of their key behind it.
     """
+    found = list(tables)
+    bases: dict[str, set[str | None]] = {}
+    for table in found:
+        bases.setdefault(table_key(table.schema, table.name).casefold(), set()).add(table.base)
     taken: set[str] = set()
     names: dict[str, str] = {}
-    for table in sorted(tables, key=lambda t: (t.schema, t.name != t.name.lower(), t.name)):
+    for table in sorted(found, key=lambda t: (t.schema, t.base or "", t.name != t.name.lower(), t.name)):
         name = table.name
-        if f"{table.schema}.{name}".casefold() in taken:
-            name = f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-        taken.add(f"{table.schema}.{name}".casefold())
+        if table.base is not None and len(bases[table_key(table.schema, name).casefold()]) > 1:
+            name = f"{table.base}_{name}"
+        if table_key(table.schema, name).casefold() in taken:
+            told = table.name if table.base is None else table.key
+            name = f"{name}_{hashlib.sha256(told.encode()).hexdigest()[:6]}"
+        taken.add(table_key(table.schema, name).casefold())
         names[table.key] = name
     return names
 
 
-def free_in_main(names: Mapping[str, str]) -> dict[str, str]:
+def free_in_main(names: Mapping[str, str], declared: Collection[str]) -> dict[str, str]:
     """Return those SQL names, by key, that may also stand in `main` without hiding something else.
 
-    A canonical name belongs to crantdb's own table of that name (but for one that a view of that name reads).
+    Args:
+        names: as `relation_names` gives them.
+        declared: the declared tables: such a name belongs to crantdb's own table of it.
     """
-    taken = set(CANONICAL)
-    free = {key: name for key, name in names.items() if key.startswith("derived.") and name in _OWN_TABLES}
+    taken = {*CANONICAL, *declared}
+    free = {key: name for key, name in names.items() if _is_own(key) and name in declared}
     for key, name in names.items():
         folded = name.casefold()
         if folded not in taken and not folded.startswith(_DUCKDBS_OWN):
@@ -104,41 +120,54 @@ def free_in_main(names: Mapping[str, str]) -> dict[str, str]:
     return free
 
 
+def _is_own(key: str) -> bool:
+    """Tell whether a table is of crantdb's own making."""
+    return key.split(".", 1)[0] in OWN_SCHEMAS
+
+
 def files_of(warehouse: Warehouse, table: TableState) -> list[str]:
     """Return the absolute paths of a table's files."""
     return [str(warehouse.root / file.path) for file in table.files]
 
 
 def mirror_statements(
-    warehouse: Warehouse, state: VersionState, *, suffix: str, alias_schema: str
+    warehouse: Warehouse, state: VersionState, declared: Collection[str], *, suffix: str, alias_schema: str
 ) -> list[str]:
     """Return the statements that make a version's mirrored tables queryable.
 
     Args:
         warehouse: where the files lie.
-        state: the version.
-        suffix: put behind the name of each mirror schema, e.g. ``_v4``; empty for the main version.
+        state: the version, as `state_for` gives it.
+        declared: the names of the declared tables.
+        suffix: put behind the name of each mirror schema, e.g. ``_v4``; empty for the main version. Tables that
+            all versions share stand there already.
         alias_schema: the schema that free names are aliased into.
     """
     names = relation_names(state.tables.values())
-    made = sorted({table.schema for table in state.tables.values()} | {"cave", "derived", "seatable"})
-    result = [f"CREATE SCHEMA IF NOT EXISTS {ident(schema + suffix)}" for schema in made]
+    made = {table.schema for table in state.tables.values()} | {"cave", "derived", "seatable"}
+    made = {schema_of(schema, suffix) for schema in made}
+    result = [f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}" for schema in sorted(made)]
+    own = mirrors(state, suffix)
     for key, table in state.tables.items():
-        target = f"{ident(table.schema + suffix)}.{ident(names[key])}"
+        if suffix and table.schema in SHARED_SCHEMAS:
+            continue
         columns = ", ".join(ident(column.name) for column in table.columns)
         paths = literal(files_of(warehouse, table))
         result.append(
-            f"CREATE VIEW {target} AS SELECT {columns} FROM read_parquet({paths}, hive_partitioning = false)"
+            f"CREATE VIEW {own[key]} AS SELECT {columns} FROM read_parquet({paths}, hive_partitioning = false)"
         )
         said = table.source.get("description")
         if said:
-            result.append(f"COMMENT ON VIEW {target} IS {literal(said)}")
-    for key, name in free_in_main(names).items():
-        table = state.tables[key]
-        columns = ", ".join(ident(column.name) for column in table.columns)
-        source = f"{ident(table.schema + suffix)}.{ident(name)}"
-        result.append(f"CREATE VIEW {ident(alias_schema)}.{ident(name)} AS SELECT {columns} FROM {source}")
+            result.append(f"COMMENT ON VIEW {own[key]} IS {literal(said)}")
+    for key, name in free_in_main(names, declared).items():
+        columns = ", ".join(ident(column.name) for column in state.tables[key].columns)
+        result.append(f"CREATE VIEW {ident(alias_schema)}.{ident(name)} AS SELECT {columns} FROM {own[key]}")
     return result
+
+
+def schema_of(schema: str, suffix: str) -> str:
+    """Return the SQL schema of a version's mirrors; what all versions share has one for all."""
+    return schema if schema in SHARED_SCHEMAS else schema + suffix
 
 
 def sources_of(snapshot: Snapshot, state: VersionState) -> dict[str, TableState]:
@@ -185,7 +214,8 @@ def _conforming(column: DeclaredColumn, types: Mapping[str, str], extra: Mapping
 def mirrors(state: VersionState, suffix: str) -> dict[str, str]:
     """Return each table's own relation, quoted, by `TableState.key`."""
     names = relation_names(state.tables.values())
-    return {key: f"{ident(state.tables[key].schema + suffix)}.{ident(name)}" for key, name in names.items()}
+    schemas = {key: schema_of(table.schema, suffix) for key, table in state.tables.items()}
+    return {key: f"{ident(schemas[key])}.{ident(name)}" for key, name in names.items()}
 
 
 def voxel_resolution(table: TableState) -> tuple[float, float, float] | None:
@@ -195,95 +225,6 @@ def voxel_resolution(table: TableState) -> tuple[float, float, float] | None:
         return None
     x, y, z = (float(str(size)) for size in sizes)
     return x, y, z
-
-
-# --- rows of the tables that describe the snapshot ---------------------------------------------------
-
-
-def snapshot_row(warehouse: Warehouse, snapshot: Snapshot, state: VersionState) -> list[Any]:
-    """Return the row of `snapshot`."""
-    return [
-        snapshot.number,
-        state.version,
-        state.as_of,
-        snapshot.datastack,
-        snapshot.server,
-        snapshot.committed_at,
-        snapshot.operation,
-        snapshot.tool,
-        str(warehouse.root),
-    ]
-
-
-def snapshots_row(snapshot: Snapshot, current: int) -> list[Any]:
-    """Return a row of `snapshots`."""
-    tables = snapshot.main.tables.values()
-    return [
-        snapshot.number,
-        snapshot.parent,
-        snapshot.main.version,
-        snapshot.main.as_of,
-        None if snapshot.added is None else snapshot.added.version,
-        snapshot.operation,
-        snapshot.committed_at,
-        snapshot.tool,
-        len(tables),
-        sum(table.rows for table in tables),
-        sum(file.bytes for table in tables for file in table.files),
-        snapshot.number == current,
-    ]
-
-
-def tables_rows(state: VersionState, suffix: str = "") -> list[list[Any]]:
-    """Return the rows of `tables`: what is mirrored, then what was skipped."""
-    names = relation_names(state.tables.values())
-    mirrored = [
-        _table_row(table, f"{table.schema}{suffix}.{names[key]}") for key, table in state.tables.items()
-    ]
-    skipped = [_skipped_row(key, reason, state) for key, reason in state.skipped.items()]
-    return mirrored + skipped
-
-
-def _table_row(table: TableState, relation: str) -> list[Any]:
-    """Return the row of a mirrored table."""
-    resolution = voxel_resolution(table)
-    return [
-        relation,
-        table.name,
-        table.kind,
-        "mirrored",
-        table.rows,
-        sum(file.bytes for file in table.files),
-        len(table.files),
-        table.version,
-        table.as_of,
-        table.fetched_at,
-        table.completeness,
-        dict(table.exceptions),
-        list(table.drift),
-        table.source.get("schema_type"),
-        table.source.get("reference_table"),
-        None if resolution is None else list(resolution),
-        table.source.get("notice_text"),
-        table.source.get("description"),
-    ]
-
-
-def _skipped_row(key: str, reason: str, state: VersionState) -> list[Any]:
-    """Return the row of a table that could not be read."""
-    name = key.split(".", 1)[1]
-    nothing = [None] * 3
-    return [None, name, "table", "skipped", *nothing, state.version, state.as_of, None, reason, *[None] * 7]
-
-
-def id_layout_rows(snapshot: Snapshot) -> list[list[Any]]:
-    """Return the rows of `id_layout`, from the chunkedgraph's info."""
-    graph = (snapshot.chunkedgraph or {}).get("graph")
-    if not isinstance(graph, dict):
-        return []
-    top = int(graph["n_bits_for_layer_id"])
-    masks = {int(layer): int(bits) for layer, bits in graph["spatial_bit_masks"].items()}
-    return [[layer, top, bits, 64 - top - 3 * bits] for layer, bits in sorted(masks.items())]
 
 
 def insert(target: str, rows: Sequence[Sequence[Any]]) -> list[str]:

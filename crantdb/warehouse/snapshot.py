@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crantdb.errors import NoSuchSnapshot
@@ -42,14 +43,14 @@ def read_snapshot(warehouse: Warehouse, number: int | None = None) -> Snapshot:
 
 
 def state_for(warehouse: Warehouse, snapshot: Snapshot, version: int | None) -> VersionState:
-    """Return the state of a kept version as a snapshot knows it (None: its main version).
+    """Return a kept version as a reader of a snapshot sees it (None: its main version), shared tables among its own.
 
     Raises:
         NoSuchSnapshot: when the snapshot keeps no such version; the message lists those it keeps.
     """
     own = snapshot.state_of(version)
     if own is not None:
-        return own
+        return _with_shared(own, snapshot)
     number = snapshot.versions.get(version) if version is not None else None
     if number is None:
         msg = (
@@ -67,7 +68,12 @@ def state_for(warehouse: Warehouse, snapshot: Snapshot, version: int | None) -> 
         raise damaged(
             path, f"snapshot {snapshot.number} says it stands for version {version}, but it does not"
         )
-    return state
+    return _with_shared(state, snapshot)
+
+
+def _with_shared(state: VersionState, snapshot: Snapshot) -> VersionState:
+    """Return a version's state with the tables that a snapshot shares between all versions."""
+    return replace(state, tables={**state.tables, **snapshot.shared})
 
 
 def listed(numbers: list[int]) -> str:

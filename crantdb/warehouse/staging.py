@@ -50,29 +50,34 @@ class StagingKey:
         datastack: the datastack's name.
         schema: the room the table is mirrored into, e.g. ``cave``.
         table: the table's name.
-        version: its materialization version.
-        as_of: the version's moment, ISO text.
+        version: its materialization version; None for a table that all versions share.
+        as_of: the version's moment, ISO text; empty without a version.
         sort_key: the column its rows are sorted by, or None for a table without a key.
         unique: whether no two rows share the key.
         layout: how pieces are written.
         origin: where the rows come from when not from the server: a digest of the files they are read from.
+        base: the SeaTable base it is a table of, or None.
     """
 
     server: str
     datastack: str
     schema: str
     table: str
-    version: int
+    version: int | None
     as_of: str
     sort_key: str | None
     unique: bool
     layout: int = LAYOUT
     origin: str = ""
+    base: str | None = None
 
     def folder(self) -> str:
         """Return the folder's name: readable, and distinct by a hash of everything."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
-        return f"{folder_name(self.schema)}.{folder_name(self.table)}.v{self.version}.{digest}"
+        # A base that is None is left out: stagings that were begun before there were bases keep their folders.
+        said = {name: value for name, value in asdict(self).items() if name != "base" or value is not None}
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+        of = "shared" if self.version is None else f"v{self.version}"
+        return f"{folder_name(self.schema)}.{folder_name(self.table)}.{of}.{digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +325,7 @@ def open_staging(warehouse: Warehouse, key: StagingKey) -> Staging:
     marker = folder / "key.json"
     if not marker.is_file():
         write_bytes(marker, described)
-    elif json.loads(marker.read_bytes()) != asdict(key):
+    elif StagingKey(**json.loads(marker.read_bytes())) != key:
         msg = f"{folder} holds pieces of something else. Remove it, or run `crantdb sync --discard`"
         raise StagingMismatch(msg)
     lines = _read_journal(folder / "journal.jsonl")

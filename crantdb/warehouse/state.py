@@ -52,7 +52,7 @@ class TableState:
     Attributes:
         schema: the room it is mirrored into, e.g. ``cave``.
         name: the server's name for it.
-        kind: ``table`` or ``view``.
+        kind: ``table`` or ``view`` as the server has it, ``derived``, or ``log``: one that only grows.
         source: the server's own metadata of it, as served (voxel resolution, schema type, notices …).
         columns: names and DuckDB types, in file order.
         fingerprint: a hash of the columns.
@@ -68,6 +68,7 @@ class TableState:
         files: the files that make it up.
         sort_order: the columns its rows are sorted by, across files too; empty when not stated.
         rows_per_s: how fast its rows came, staged and all; None when none came in the run that finished it.
+        base: the SeaTable base it is a table of, or None.
     """
 
     schema: str
@@ -88,11 +89,17 @@ class TableState:
     files: tuple[DataFile, ...]
     sort_order: tuple[str, ...] = ()
     rows_per_s: float | None = None
+    base: str | None = None
 
     @property
     def key(self) -> str:
-        """The name it goes by in a snapshot, e.g. ``cave.synapses_v2``."""
-        return f"{self.schema}.{self.name}"
+        """The name it goes by in a snapshot: ``cave.synapses_v2``, or ``seatable.<base>.<table>``."""
+        return table_key(self.schema, self.name, self.base)
+
+
+def table_key(schema: str, name: str, base: str | None = None) -> str:
+    """Return the name that a table goes by in a snapshot."""
+    return f"{schema}.{name}" if base is None else f"{schema}.{base}.{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,7 @@ class Snapshot:
         main: the main version: what an unadorned query reads.
         added: an older version that this snapshot added without making it main, or None.
         versions: every kept materialization version, and the snapshot that stands for it.
+        shared: tables that belong to no materialization version, by `TableState.key`.
     """
 
     number: int
@@ -143,6 +151,7 @@ class Snapshot:
     main: VersionState
     added: VersionState | None
     versions: Mapping[int, int]
+    shared: Mapping[str, TableState] = field(default_factory=dict)
 
     def state_of(self, version: int | None) -> VersionState | None:
         """Return this snapshot's own state of a version (None: the main one), or None when it has none."""
@@ -155,6 +164,11 @@ class Snapshot:
     def states(self) -> tuple[VersionState, ...]:
         """Return every version state that this manifest itself lists files for."""
         return (self.main,) if self.added is None else (self.main, self.added)
+
+    def tables(self) -> tuple[TableState, ...]:
+        """Return every table that this manifest itself lists files for, the shared ones last."""
+        own = [table for state in self.states() for table in state.tables.values()]
+        return (*own, *self.shared.values())
 
 
 def renumbered(snapshot: Snapshot, number: int) -> Snapshot:

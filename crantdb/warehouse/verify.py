@@ -10,13 +10,14 @@ from crantdb.warehouse.agreement import disagreements, forms_in
 from crantdb.warehouse.deep import Content, between_files, look_into
 from crantdb.warehouse.durable import sha256_of
 from crantdb.warehouse.manifest import read_manifest
+from crantdb.warehouse.state import VersionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.state import DataFile, TableState, VersionState
+    from crantdb.warehouse.state import DataFile, TableState
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def verify(warehouse: Warehouse, *, deep: bool = False) -> Iterator[Checked]:
         with files together, as checks of no bytes.
     """
     states: list[VersionState] = []
+    shared: list[TableState] = []
     for number in warehouse.numbers():
         path = warehouse.manifest(number)
         try:
@@ -61,7 +63,13 @@ def verify(warehouse: Warehouse, *, deep: bool = False) -> Iterator[Checked]:
             continue
         yield Checked(path, size, None)
         states += snapshot.states()
-    yield from _files(warehouse, states, deep=deep)
+        shared += snapshot.shared.values()
+    yield from _files(warehouse, [*states, *map(_alone, shared)], deep=deep)
+
+
+def _alone(table: TableState) -> VersionState:
+    """Return a table that all versions share as a state of its own: it is compared with no other."""
+    return VersionState(None, None, {table.key: table})
 
 
 def _files(warehouse: Warehouse, states: Sequence[VersionState], *, deep: bool) -> Iterator[Checked]:

@@ -19,7 +19,7 @@ import pytest
 
 import crantdb
 from crantdb.warehouse import files, parquet
-from crantdb.warehouse.catalog import register
+from crantdb.warehouse.register import register
 from tests.warehouse.brain import brain, synapses
 from tests.warehouse.making import add, cells, make_warehouse
 

@@ -10,10 +10,12 @@ import polars as pl
 import pytest
 
 from crantdb.errors import CorruptWarehouse, NoSuchSnapshot, NoSuchTable, NotAWarehouse, QueryRefused
-from crantdb.warehouse.catalog import connect, fence, register, scan
-from crantdb.warehouse.commit import rollback
+from crantdb.schema import declarations
+from crantdb.warehouse.catalog import connect, fence, scan
 from crantdb.warehouse.reading import check_reads
+from crantdb.warehouse.register import register
 from crantdb.warehouse.relations import CANONICAL
+from crantdb.warehouse.rollback import rollback
 from crantdb.warehouse.snapshot import read_snapshot
 from tests.warehouse.making import ROOT, add, cells, synapse_rows, tree
 
@@ -233,4 +235,4 @@ def test_every_name_of_ours_is_kept_free(warehouse: Warehouse) -> None:
     """Whatever the catalog makes in `main` of its own is in the list of names that mirrored tables may not take."""
     add(warehouse, {})
     with connect(warehouse.root) as con:
-        assert set(con.sql("SHOW TABLES").to_arrow_table()["name"].to_pylist()) <= CANONICAL
+        assert set(con.sql("SHOW TABLES").to_arrow_table()["name"].to_pylist()) <= CANONICAL | set(declarations())

@@ -12,9 +12,10 @@ import pytest
 
 from crantdb.errors import CommitConflict, CorruptWarehouse, NoSuchSnapshot, TimeMismatch
 from crantdb.warehouse.catalog import connect
-from crantdb.warehouse.commit import commit, rollback
+from crantdb.warehouse.commit import commit
 from crantdb.warehouse.durable import sha256_of
 from crantdb.warehouse.manifest import to_json
+from crantdb.warehouse.rollback import rollback
 from crantdb.warehouse.snapshot import current, read_snapshot
 from crantdb.warehouse.verify import verify
 from tests.warehouse.making import add, as_of, cells, change, child, facts, staging_key, tree, valid_table

@@ -15,12 +15,13 @@ import pytest
 from crantdb.cli import query
 from crantdb.errors import CommitConflict, CorruptWarehouse, NoSuchSnapshot
 from crantdb.warehouse import expire as room
-from crantdb.warehouse.catalog import check_kept, connect, register
-from crantdb.warehouse.commit import check_files, rollback
+from crantdb.warehouse.catalog import check_kept, connect
 from crantdb.warehouse.expire import Rules, expire, plan_expiry
 from crantdb.warehouse.ledger import ledger_path, read_ledger
 from crantdb.warehouse.lock import writing
 from crantdb.warehouse.manifest import read_manifest, to_json
+from crantdb.warehouse.register import register
+from crantdb.warehouse.rollback import check_files, rollback
 from crantdb.warehouse.snapshot import current, read_snapshot
 from tests.cli.conftest import run
 from tests.warehouse.making import add, cells, child, fill, make_warehouse, staging_key, tree
@@ -313,7 +314,7 @@ KILLED = """
 import os, shutil, sys
 from datetime import datetime
 from pathlib import Path
-from crantdb.warehouse.commit import check_files
+from crantdb.warehouse.rollback import check_files
 from crantdb.warehouse.expire import Rules, expire
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.snapshot import current, read_snapshot

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from crantdb.errors import WarehouseBusy
-from crantdb.warehouse.catalog import register
 from crantdb.warehouse.layout import Warehouse
+from crantdb.warehouse.register import register
 from tests.warehouse.making import ROOT, add, cells, child, start, synapse_rows
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def test_a_failed_register_leaves_the_old_files(
     def fail(*_: object, **__: object) -> list[str]:
         return ["SELECT error('mine')"]
 
-    monkeypatch.setattr("crantdb.warehouse.catalog.catalog_statements", fail)
+    monkeypatch.setattr("crantdb.warehouse.register.catalog_statements", fail)
     with pytest.raises(duckdb.Error, match="mine"):
         register(registered.root)
     assert {path: path.read_bytes() for path in before} == before

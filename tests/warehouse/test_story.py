@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from crantdb.errors import CommitConflict, NoSuchSnapshot
 from crantdb.warehouse.catalog import connect
-from crantdb.warehouse.commit import commit, rollback
+from crantdb.warehouse.commit import commit
+from crantdb.warehouse.rollback import rollback
 from crantdb.warehouse.snapshot import current, read_snapshot
 from crantdb.warehouse.staging import clear, staged
 from crantdb.warehouse.verify import verify

@@ -1,0 +1,120 @@
+"""A snapshot as a text of SQL: mirrors, declared tables, functions, views and macros, version by version."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from crantdb.errors import CorruptWarehouse, WarehouseTooNew
+from crantdb.schema import declarations, declared_columns
+from crantdb.warehouse.described import id_layout_rows, snapshot_row, snapshots_row, tables_rows
+from crantdb.warehouse.manifest import read_manifest
+from crantdb.warehouse.qualify import qualified, sql_objects
+from crantdb.warehouse.relations import (
+    free_in_main,
+    ident,
+    insert,
+    mirror_statements,
+    mirrors,
+    relation_names,
+    source_statement,
+    sources_of,
+)
+from crantdb.warehouse.snapshot import state_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.qualify import SqlObject
+    from crantdb.warehouse.state import Snapshot
+
+
+def catalog_statements(
+    place: Warehouse,
+    snapshot: Snapshot,
+    *,
+    version: int | None = None,
+    versions: Sequence[int] = (),
+    describe: bool = False,
+) -> list[str]:
+    """Return the statements that make a snapshot queryable in an empty database, in order.
+
+    Args:
+        place: where.
+        snapshot: which.
+        version: the materialization version that stands in `main`; the snapshot's main one by default.
+        versions: further kept versions, each in a schema of its own.
+        describe: also say of every column of the declared tables what it is. These are most of all statements.
+    """
+    objects = sql_objects()
+    result = _version_statements(place, snapshot, version, objects, schema="main", describe=describe)
+    for other in dict.fromkeys(versions):
+        result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
+        result += _version_statements(place, snapshot, other, objects, schema=f"v{other}", describe=describe)
+    return result
+
+
+def _version_statements(
+    place: Warehouse,
+    snapshot: Snapshot,
+    version: int | None,
+    objects: Sequence[SqlObject],
+    *,
+    schema: str,
+    describe: bool,
+) -> list[str]:
+    """Return the statements for one version: mirrors, tables, functions, views, macros."""
+    state = state_for(place, snapshot, version)
+    suffix = "" if schema == "main" else f"_{schema}"
+    texts = declarations()
+    result = mirror_statements(place, state, texts.keys(), suffix=suffix, alias_schema=schema)
+    own = mirrors(state, suffix)
+    sources = sources_of(snapshot, state)
+    columns = declared_columns(*sources)
+    result += [
+        source_statement(name, table, columns[name], mirror=own[table.key], schema=schema)
+        for name, table in sources.items()
+    ]
+    made = {*sources, *free_in_main(relation_names(state.tables.values()), texts.keys()).values()}
+    for name, text in texts.items():
+        if name not in made:
+            made_of, of_columns = _parts(text, name, schema)
+            result += [made_of, *(of_columns if describe else ())]
+    rows = {
+        "snapshot": [snapshot_row(place, snapshot, state)],
+        "snapshots": _snapshots(place, snapshot),
+        "tables": tables_rows(state, suffix),
+        "id_layout": id_layout_rows(snapshot),
+    }
+    for name, content in rows.items():
+        result += insert(f"{ident(schema)}.{name}", content)
+    relations = set(texts) | {item.name for item in objects if item.room != "functions"}
+    macros = {item.name for item in objects if item.room != "views"}
+    for item in objects:
+        result.append(_unended(qualified(item, schema, relations, macros)))
+    return result
+
+
+def _parts(text: str, table: str, schema: str) -> tuple[str, list[str]]:
+    """Return a declaration with its table in a schema: the table and what it is, and what each column is."""
+    for words in ("CREATE TABLE ", "COMMENT ON TABLE ", "COMMENT ON COLUMN "):
+        text = text.replace(f"{words}{table}", f"{words}{ident(schema)}.{table}")
+    made, *comments = text.split("\nCOMMENT ON COLUMN ")
+    return _unended(made), [f"COMMENT ON COLUMN {_unended(comment)}" for comment in comments]
+
+
+def _unended(text: str) -> str:
+    """Return statements without the last one's semicolon: who joins them writes it."""
+    return text.rstrip().removesuffix(";")
+
+
+def _snapshots(place: Warehouse, snapshot: Snapshot) -> list[list[object]]:
+    """Return the rows of `snapshots`; a manifest that cannot be read is `verify`'s business, not a query's."""
+    numbers = place.numbers()
+    rows = []
+    for number in numbers:
+        with contextlib.suppress(CorruptWarehouse, WarehouseTooNew, FileNotFoundError):
+            found = snapshot if number == snapshot.number else read_manifest(place.manifest(number))
+            rows.append(snapshots_row(found, numbers[-1]))
+    return rows
