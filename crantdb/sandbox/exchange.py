@@ -45,6 +45,7 @@ class Request:
         headers: names in lower case.
         body: the raw body.
         faults: the faults that strike this request.
+        client_port: the caller's port; 0 where it is not known.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     faults: tuple[Fault, ...] = ()
+    client_port: int = 0
 
     @property
     def target(self) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOG = logging.getLogger(__name__)
+_DRIPS = 16
 _EVERYWHERE = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "WWW-Authenticate, column_names"),
@@ -44,12 +45,14 @@ class Delivery:
         sent: the share of the bytes to send before breaking off; None sends all.
         reset: whether breaking off resets the connection instead of closing it.
         wait_s: seconds to wait before the first byte.
+        drip_s: seconds over which the bytes are spread.
     """
 
     response: Response
     sent: float | None = None
     reset: bool = False
     wait_s: float = 0.0
+    drip_s: float = 0.0
 
 
 class Listener(socketserver.TCPServer):
@@ -141,7 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path, _, query = self.path.partition("?")
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._deliver(self.server.serve(Request(self.command, unquote(path), query, headers, body)))
+            port = self.client_address[1]
+            request = Request(self.command, unquote(path), query, headers, body, client_port=port)
+            self._deliver(self.server.serve(request))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
         """Keep the console quiet: the request log holds what was asked."""
@@ -152,6 +157,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         head, body = self._parts(delivery.response)
+        if delivery.drip_s:
+            self._drip(head + body, delivery.drip_s)
+            return
         if delivery.sent is None:
             self.connection.sendall(head + body)
             return
@@ -162,6 +170,15 @@ class _Handler(BaseHTTPRequestHandler):
             # Lingering for zero seconds turns the close into a reset.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(self.connection.detach())
+
+    def _drip(self, sent: bytes, seconds: float) -> None:
+        """Send bytes in pieces, spread over some seconds."""
+        size = -(-len(sent) // _DRIPS)
+        for start in range(0, len(sent), size):
+            self.connection.sendall(sent[start : start + size])
+            if self.server.stopping.wait(seconds / _DRIPS):
+                self.close_connection = True
+                return
 
     def _parts(self, response: Response) -> tuple[bytes, bytes]:
         """Return head and body as sent."""

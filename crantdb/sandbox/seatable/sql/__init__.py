@@ -1,0 +1,1 @@
+"""SeaTable's SQL over Python rows."""
