@@ -54,6 +54,22 @@ class CaveSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class L2Settings:
+    """How to mirror L2 data.
+
+    Attributes:
+        where: a predicate over `neurons`: whose L2 data to mirror; None for every annotated neuron whose status
+            does not say that it is debris, glia or to be deleted.
+        parallel: requests at a time, 1 to 8.
+        ids_at_once: L2 ids to ask the L2 cache for at once.
+    """
+
+    where: str | None = None
+    parallel: int = 4
+    ids_at_once: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The content of a `crantdb.toml`.
 
@@ -61,11 +77,15 @@ class Config:
         datastack: the datastack's name.
         server: the address of its global CAVE server.
         cave: how to mirror CAVE.
+        l2: how to mirror L2 data.
+        syncs_l2: whether a sync without a named source mirrors L2 data too: the file has a section `[l2]`.
     """
 
     datastack: str
     server: str
     cave: CaveSettings = field(default_factory=CaveSettings)
+    l2: L2Settings = field(default_factory=L2Settings)
+    syncs_l2: bool = False
 
 
 def profiles() -> dict[str, Profile]:
@@ -99,6 +119,8 @@ def config_text(datastack: str, server: str | None, *, parallel: int = 2) -> str
         f"parallel = {parallel}      # requests at a time\n"
         "# timeout_s = 120   # seconds without a byte before a request is given up\n"
         "# chunk_rows = 100000   # rows a request; lowered by itself to what the server allows\n"
+        "\n# [l2]                # with this section, a sync mirrors the L2 data of annotated neurons too\n"
+        "# where = \"cell_class = 'ER'\"   # default: all that are not marked as debris, glia or to be deleted\n"
     )
 
 
@@ -122,8 +144,9 @@ def read_config(path: Path) -> Config:
         msg = f"{path} cannot be read: {error.strerror}"
         raise ConfigError(msg) from error
     mistakes: list[str] = []
-    top = _checked(raw, {"datastack": _text, "server": _server, "cave": _table}, "", mistakes)
+    top = _checked(raw, {"datastack": _text, "server": _server, "cave": _table, "l2": _table}, "", mistakes)
     cave = _checked(top.get("cave", {}), _CAVE_FIELDS, "cave.", mistakes)
+    l2 = _checked(top.get("l2", {}), _L2_FIELDS, "l2.", mistakes)
     if "datastack" not in raw:
         mistakes.append("datastack is missing")
     known = profiles().get(top.get("datastack", ""))
@@ -133,7 +156,7 @@ def read_config(path: Path) -> Config:
         msg = f"{path}: " + "; ".join(mistakes)
         raise ConfigError(msg)
     server = top.get("server") or (known.server if known else "")
-    return Config(top["datastack"], server, CaveSettings(**cave))
+    return Config(top["datastack"], server, CaveSettings(**cave), L2Settings(**l2), syncs_l2="l2" in top)
 
 
 def _checked(
@@ -228,6 +251,12 @@ _CAVE_FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "chunk_rows": _between(1, 10_000_000, int),
     "tries": _between(1, 50, int),
     "patience_s": _between(0, 86_400, float),
+}
+
+_L2_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "where": _text,
+    "parallel": _between(1, 8, int),
+    "ids_at_once": _between(1, 100_000, int),
 }
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 
-from crantdb.errors import BadResponse, NotServed, ServiceUnavailable
+from crantdb.errors import BadResponse, NotServed
+from crantdb.sources.chunkedgraph import chunkedgraph_name
 from crantdb.sources.l2_rows import ATTRIBUTES, NodeBatch, node_batch
 from crantdb.sources.parallel import in_parallel
+from crantdb.sources.pcg_wire import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crantdb.sources.cave import Cave
-    from crantdb.sources.classify import Answer
 
 ROOTS_AT_ONCE = 25
 """Roots of a batch: their leaves come in one request, their graphs in one each."""
@@ -119,7 +120,7 @@ class L2Service:
         body = json.dumps({"node_ids": list(map(int, roots))}).encode()
         try:
             found = self._cave.transport.ask(
-                "POST", url, decode=_object, params={"stop_layer": "2"}, body=body
+                "POST", url, decode=json_object, params={"stop_layer": "2"}, body=body
             )
         except (BadResponse, NotServed):
             return self._leaves_each(roots, failed)
@@ -134,7 +135,7 @@ class L2Service:
         for root in roots:
             url = f"{self._segmentation()}/node/{root}/leaves"
             try:
-                found = self._cave.transport.ask("GET", url, decode=_object, params={"stop_layer": "2"})
+                found = self._cave.transport.ask("GET", url, decode=json_object, params={"stop_layer": "2"})
             except (BadResponse, NotServed) as error:
                 failed[root] = str(error)
                 continue
@@ -148,7 +149,7 @@ class L2Service:
             failed[root] = f"the chunkedgraph {self.table} knows no L2 chunk of it: is it a root id?"
             return None
         try:
-            answer = self._cave.transport.ask("GET", url, decode=_object)
+            answer = self._cave.transport.ask("GET", url, decode=json_object)
         except (BadResponse, NotServed) as error:
             failed[root] = str(error)
             return None
@@ -174,7 +175,7 @@ class L2Service:
         url = f"{self._cave.local_server}/l2cache/api/v1/table/{quote(self.table, safe='')}/attributes"
         params = {"int64_as_str": "False", "attribute_names": ",".join(ATTRIBUTES)}
         body = json.dumps({"l2_ids": l2_ids.tolist()}).encode()
-        answer = self._cave.transport.ask("POST", url, decode=_object, params=params, body=body)
+        answer = self._cave.transport.ask("POST", url, decode=json_object, params=params, body=body)
         if set(answer) != {str(node) for node in l2_ids.tolist()}:
             msg = f"{url} was asked for {len(l2_ids):,} L2 ids and answered for {len(answer):,} of them or others"
             raise BadResponse(msg, url=url)
@@ -203,31 +204,6 @@ def open_l2(cave: Cave, options: L2Options | None = None) -> L2Service:
         msg = f"{cave.local_server} has no L2 cache of the chunkedgraph {table} (it has caches of: {known})"
         raise NotServed(msg, url=url)
     return L2Service(cave, table, str(cache_id), options or L2Options())
-
-
-def chunkedgraph_name(cave: Cave) -> str:
-    """Return the name of a datastack's chunkedgraph.
-
-    Raises:
-        NotServed: when the datastack names none.
-    """
-    source = str(cave.info.get("segmentation_source") or "")
-    if not source.startswith("graphene://"):
-        msg = f"{cave.datastack} has no chunkedgraph (its segmentation source is {source or 'not given'})"
-        raise NotServed(msg)
-    return source.rstrip("/").rsplit("/", 1)[-1]
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    """Return the body as a JSON object; one that is no JSON was cut short, and is asked for again."""
-    content = answer.json()
-    if content is None:
-        msg = f"{answer.url} answered with something that is not JSON ({len(answer.body)} bytes)"
-        raise ServiceUnavailable(msg, url=answer.url, status=answer.status)
-    if not isinstance(content, dict):
-        msg = f"{answer.url} answered with {type(content).__name__} where an object was due"
-        raise BadResponse(msg, url=answer.url, status=answer.status)
-    return content
 
 
 def _ids(values: object, url: str) -> NDArray[np.int64]:
