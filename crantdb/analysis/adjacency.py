@@ -14,6 +14,8 @@ from crantdb.analysis.mapping import each_once
 from crantdb.errors import BadArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import duckdb
     import pandas as pd
     from numpy.typing import NDArray
@@ -147,13 +149,37 @@ def sparse_adjacency(
     same = post_ids is pre_ids
     post = pre if same else chosen_or_all(con, post_ids, schema, update_ids=update_ids)
     given = thresholds(threshold, min_size, clean=clean)
-    # One list of few neurons on the hearing side is found by the form that is sorted by it.
+    return matrix_of(
+        con, pre, post, given, schema=schema, symmetric=symmetric and not (same and pre is not None)
+    )
+
+
+def matrix_of(
+    con: duckdb.DuckDBPyConnection,
+    pre: NDArray[np.int64] | None,
+    post: NDArray[np.int64] | None,
+    given: Mapping[str, str],
+    *,
+    schema: str = "main",
+    symmetric: bool = False,
+) -> SparseAdjacency:
+    """Return the matrix of roots at the snapshot's moment.
+
+    Args:
+        con: a connection of `crantdb.connect`.
+        pre: the roots of the rows, each once; None for those that turn up.
+        post: the roots of the columns, each once; None for those that turn up.
+        given: further arguments of the macro `adjacency`, as SQL of ours.
+        schema: the schema of the version.
+        symmetric: all of both on both sides.
+    """
+    # A list of few on the hearing side alone is found fastest in the form that is sorted by it.
     macro, lists = ("upstream", [post]) if pre is None and post is not None else ("adjacency", [pre, post])
     rows = call(con, macro, lists, given, schema=schema, select="SELECT pre, post, weight").pl()
     tells, hears, weights = (rows.get_column(name).to_numpy() for name in ("pre", "post", "weight"))
     pre_axis = np.unique(tells) if pre is None else pre
     post_axis = np.unique(hears) if post is None else post
-    if symmetric and not same:
+    if symmetric:
         pre_axis = post_axis = each_once(np.concatenate([pre_axis, post_axis]))
     return _matrix((tells, hears, weights), pre_axis, post_axis)
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+_NO_COUNT = 2**53
+"""A whole number from here on is an id, not a count."""
+
+
 class Output(ABC):
     """Prints rows under column names."""
 
@@ -92,6 +96,11 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
+def _is_id(column: str) -> bool:
+    """Tell whether a column holds ids by its name."""
+    return column == "id" or column.endswith("_id")
+
+
 def _for_eyes(value: object, column: str = "") -> str:
     """Write a value for a person: counts with separators, ids without, times to the second."""
     if value is None:
@@ -99,7 +108,9 @@ def _for_eyes(value: object, column: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
-        return str(value) if column == "id" or column.endswith("_id") or abs(value) < 10_000 else f"{value:,}"
+        return f"{value:,}" if 10_000 <= abs(value) < _NO_COUNT and not _is_id(column) else str(value)
+    if isinstance(value, float):
+        return repr(round(value, 4))
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, dict):
