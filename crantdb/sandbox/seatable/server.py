@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Self
 
 from crantdb.sandbox.seatable.answers import gateway_error
@@ -145,6 +146,9 @@ class SeaTable:
         if "quota" in kinds:
             self.month.exhaust()
         label = self.tokens.label(sent_token(request))
+        if self._listener is not None:
+            # The Date header tells the server's time, which clients wait by.
+            self._listener.clock_offset_s = self.clock.unix() - time.time()
         response = self._answered(request, faults)
         if self.options.gzip and response.body and request.accepts("gzip"):
             response = response.gzipped()
