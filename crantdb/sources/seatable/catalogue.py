@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 SELECTS = frozenset({"single-select", "multiple-select"})
-NO_DATA: Mapping[str, Any] = MappingProxyType({})
 
 COLUMNS_SCHEMA = pa.schema(
     [
@@ -64,7 +62,7 @@ class ColumnInfo:
     key: str
     name: str
     type: str
-    data: Mapping[str, Any] = field(default=NO_DATA, hash=False)
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def options(self) -> tuple[OptionInfo, ...]:
@@ -166,9 +164,7 @@ def _table(raw: Mapping[str, Any]) -> TableInfo:
 def columns_of(raw: Iterable[Mapping[str, Any]]) -> tuple[ColumnInfo, ...]:
     """Read a list of columns as metadata and SQL answers have it."""
     return tuple(
-        ColumnInfo(
-            str(column["key"]), str(column["name"]), str(column["type"]), column.get("data") or NO_DATA
-        )
+        ColumnInfo(str(column["key"]), str(column["name"]), str(column["type"]), column.get("data") or {})
         for column in raw
     )
 
