@@ -8,7 +8,7 @@ import pytest
 
 from crantdb.schema import declarations
 from crantdb.warehouse.qualify import ROOMS, sql_objects, statements
-from tests.sql import connectivity_calls
+from tests.sql import connectivity_calls, id_calls
 from tests.warehouse.making import ROOT
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_on_nothing_every_relation_stands_typed(
     assert found.items() <= types.items()
 
 
-CALLS = connectivity_calls.CALLS | {
+CALLS = id_calls.CALLS | connectivity_calls.CALLS | {
     "id_chunk": (
         f"SELECT id, layer, segment FROM {{s}}.id_chunk([{2**56 + 5}])",
         lambda _: [(2**56 + 5, 1, 5)],

@@ -1,0 +1,55 @@
+-- What became of roots by their lineage: onward from roots retired by as_of, back from roots born after it, to the
+-- roots that stood at as_of. One row a root and new root; all of them, or none.
+CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
+    WITH RECURSIVE
+    wanted AS MATERIALIZED (SELECT DISTINCT given.one AS root_id FROM (SELECT unnest(of_roots) AS one) AS given),
+    lives AS MATERIALIZED (
+        SELECT
+            life.root_id,
+            coalesce(life.born_at > here.as_of, false) AS is_later,
+            coalesce(life.retired_at <= here.as_of, false) AS is_gone
+        FROM root_lives AS life
+        JOIN snapshot AS here ON true
+    ),
+    links AS MATERIALIZED (
+        SELECT
+            link.before_root_id,
+            link.after_root_id,
+            count(*) OVER (PARTITION BY link.after_root_id) > 1 AS is_merge,
+            count(*) OVER (PARTITION BY link.before_root_id) > 1 AS is_split
+        FROM root_links AS link
+    ),
+    onward AS (
+        SELECT lives.root_id AS id, lives.root_id AS reached, false AS merged
+        FROM lives
+        SEMI JOIN wanted ON wanted.root_id = lives.root_id
+        WHERE lives.is_gone
+        UNION
+        SELECT onward.id, links.after_root_id, onward.merged OR links.is_merge
+        FROM onward
+        JOIN lives ON lives.root_id = onward.reached AND lives.is_gone
+        JOIN links ON links.before_root_id = onward.reached
+    ),
+    back AS (
+        SELECT lives.root_id AS id, lives.root_id AS reached, false AS merged
+        FROM lives
+        SEMI JOIN wanted ON wanted.root_id = lives.root_id
+        WHERE lives.is_later
+        UNION
+        SELECT back.id, links.before_root_id, back.merged OR links.is_split
+        FROM back
+        JOIN lives ON lives.root_id = back.reached AND lives.is_later
+        JOIN links ON links.after_root_id = back.reached
+    )
+    SELECT ends.id, ends.reached AS new_id, bool_or(ends.merged) AS merged
+    FROM (
+        SELECT onward.* FROM onward
+        LEFT JOIN lives ON lives.root_id = onward.reached
+        WHERE NOT coalesce(lives.is_gone, false)
+        UNION ALL
+        SELECT back.* FROM back
+        LEFT JOIN lives ON lives.root_id = back.reached
+        WHERE NOT coalesce(lives.is_later, false)
+    ) AS ends
+    GROUP BY ends.id, ends.reached;
+COMMENT ON MACRO TABLE evidence_of_lineage IS 'The roots at as_of that descend from older roots, or that newer ones descend from: FROM evidence_of_lineage([576460752303423489]).';
