@@ -18,7 +18,7 @@ from crantdb.sources.classify import Answer
 from crantdb.sources.seatable.answers import words
 
 if TYPE_CHECKING:
-    from crantdb.config import Token
+    from crantdb.tokens import Token
 
 _IN_SECONDS = re.compile(r"available in (\d+) second")
 _CLIENT_TIMEOUT_S = 30.0

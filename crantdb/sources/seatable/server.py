@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from threading import Event
 
-    from crantdb.config import Token
     from crantdb.sources.seatable.catalogue import BaseInfo
     from crantdb.sources.transport import Meter
+    from crantdb.tokens import Token
 
 __all__ = ["Base", "Limits", "SeaTableServer", "TokenKind"]
 
