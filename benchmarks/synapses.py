@@ -10,10 +10,11 @@ Each question is put to all in turn, several times over; printed is the least ti
 from __future__ import annotations
 
 import argparse
-import os
 import resource
+import shutil
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +24,16 @@ import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 
-from benchmarks.machine import SCALES, machine
+from benchmarks.machine import SCALES, cores_at_hand, machine
 from benchmarks.rows import pieces
 from crantdb.sync.finish import Forms, finish
+from crantdb.warehouse.arrange import ID, POST, PRE
 from crantdb.warehouse.catalog import connect, scan
 from crantdb.warehouse.commit import Change, TableFacts, commit
 from crantdb.warehouse.layout import Warehouse, create_warehouse
 from crantdb.warehouse.memory import parse_bytes
+from crantdb.warehouse.parquet import ROW_GROUP_ROWS
+from crantdb.warehouse.sorting import sorting, write_sorted
 from crantdb.warehouse.staging import Staging, StagingKey, open_staging
 
 if TYPE_CHECKING:
@@ -72,7 +76,7 @@ def build(folder: Path, rows: int, memory: str) -> Path:
     start = time.perf_counter()
     made = finish(staging, facts, expected_rows=rows, forms=Forms("synapses_v2", (), parse_bytes(memory)))
     seconds = time.perf_counter() - start
-    peak, cores = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, os.cpu_count() or 1
+    peak, cores = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, cores_at_hand()
     print(
         f"five tables sorted, written, summed and checked in {seconds:.1f} s = {rows / seconds / 1e6:.2f}M rows/s = "
         f"{rows / seconds / cores / 1e6:.2f}M rows/s/core; peak RSS {peak / 1e9:.2f} GB ({memory} promised)"
@@ -80,10 +84,43 @@ def build(folder: Path, rows: int, memory: str) -> Path:
     for valid, _ in made:
         size = sum(file.bytes for file in valid.staged.files)
         print(f"  {valid.staged.key.table:<17} {valid.staged.rows:>12,} rows {size / rows:>6.1f} B/synapse")
+    main_alone(staging, memory)
     info = {"synapse_table": "synapses_v2"}
     commit(warehouse, Change(None, "bench", "bench", "http://bench", info, None, 1, AS_OF, made))
     staging.discard()
     return warehouse.root
+
+
+def main_alone(staging: Staging, memory: str) -> None:
+    """Print what the main table alone takes: sorted, written and summed, and as a bare COPY of DuckDB, in turn."""
+    least = {"ours": float("inf"), "DuckDB's bare COPY": float("inf")}
+    for _ in range(2):
+        for name, write in (("ours", _ours), ("DuckDB's bare COPY", _bare_copy)):
+            with sorting(staging, parse_bytes(memory)) as con:
+                start = time.perf_counter()
+                write(staging, con)
+                least[name] = min(least[name], time.perf_counter() - start)
+            shutil.rmtree(staging.folder / "alone")
+    for name, seconds in least.items():
+        speed = staging.rows / seconds / cores_at_hand() / 1e6
+        print(f"  main table alone, {name}: {seconds:.1f} s = {speed:.2f}M rows/s/core")
+
+
+def _ours(staging: Staging, con: duckdb.DuckDBPyConnection) -> None:
+    """Write the main table as `arrange` does."""
+    with ThreadPoolExecutor(1) as pool:
+        columns, into = staging.schema().names, staging.folder / "alone" / "x"
+        write_sorted(con, staging.files(), columns, order=(PRE, POST, ID), into=into, summing=pool)
+
+
+def _bare_copy(staging: Staging, con: duckdb.DuckDBPyConnection) -> None:
+    """Write the main table with one statement of DuckDB's: one file, neither flushed nor summed."""
+    (staging.folder / "alone").mkdir()
+    rows = con.from_parquet([str(path) for path in staging.files()], hive_partitioning=False)
+    con.execute(
+        f"COPY ({rows.order(f'{PRE}, {POST}, {ID}').sql_query()}) TO '{staging.folder / 'alone' / 'x.parquet'}' "
+        f"(FORMAT parquet, PARQUET_VERSION 'V2', COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})"
+    )
 
 
 def questions(root: Path, unsorted: Path, *, pandas: bool) -> list[Question]:

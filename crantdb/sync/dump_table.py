@@ -20,10 +20,10 @@ from crantdb.sources.dumps import BOOKKEEPING, dump_rows, point_columns, read_he
 from crantdb.sources.exports import export_rows
 from crantdb.sources.materialization import id_columns
 from crantdb.sync.finish import finish
-from crantdb.warehouse.arrange import sorting
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.durable import HashingFile, new_file
 from crantdb.warehouse.parquet import ROW_GROUP_ROWS
+from crantdb.warehouse.sorting import sorting
 from crantdb.warehouse.staging import open_staging
 
 if TYPE_CHECKING:

@@ -5,25 +5,29 @@ Made out of core by DuckDB from the staged pieces, under a memory promise, spill
 
 from __future__ import annotations
 
-import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crantdb.errors import StorageError, ValidationError
+from crantdb.errors import Interrupted, ValidationError
 from crantdb.warehouse.edges import EDGES, edges_of
 from crantdb.warehouse.files import FileWriter
-from crantdb.warehouse.memory import DUCKDB_SHARE
-from crantdb.warehouse.parquet import ROW_GROUP_ROWS
+from crantdb.warehouse.sorting import sorting, write_sorted
 from crantdb.warehouse.staging import StagedTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
+    from types import TracebackType
 
+    import duckdb
+
+    from crantdb.warehouse.files import StagedFile
     from crantdb.warehouse.staging import Staging
 
 PRE, POST, ID = "pre_pt_root_id", "post_pt_root_id", "id"
@@ -98,78 +102,16 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
         raise ValidationError(staging.key.table, f"a synapse table has {', '.join(lacking)}", staging.rows)
     staging.clear_done()
     narrow = [name for name in _BY_POST_COLUMNS if name in schema.names]
-    write = _Writer(staging)
     of_ids = _part(schema, [ID, PRE, POST])
-    ids = write(names.ids, staging.ordered(of_ids), of_ids, (ID,))
-    with sorting(staging, memory_bytes) as con:
-        main = write(
-            None, _sorted(con, staging.files(), schema.names, (PRE, POST, ID)), schema, (PRE, POST, ID)
-        )
-        by_post = write(
-            names.by_post,
-            _sorted(con, staging.files(), narrow, (POST, PRE, ID)),
-            _part(schema, narrow),
-            (POST, PRE, ID),
-        )
-        edges = write(names.edges, edges_of(_read(main)), EDGES, ("pre_root_id", "post_root_id"))
-        turned = _sorted(
-            con, [file.path for file in edges.files], EDGES.names, ("post_root_id", "pre_root_id")
-        )
-        edges_by_post = write(names.edges_by_post, turned, EDGES, ("post_root_id", "pre_root_id"))
-    return Arranged(main, by_post, edges, edges_by_post, ids)
-
-
-@contextlib.contextmanager
-def sorting(staging: Staging, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection that sorts within the memory promise and spills into the staging.
-
-    Args:
-        staging: what is sorted.
-        memory_bytes: the memory promise.
-
-    Raises:
-        StorageError: when the promise is too small, or the disk for what does not fit into it.
-    """
-    spill = staging.folder / "spill"
-    spill.mkdir(exist_ok=True)
-    con = duckdb.connect(":memory:")
-    con.execute(f"SET memory_limit = '{int(memory_bytes * DUCKDB_SHARE / 2**20)}MiB'")
-    con.execute(f"SET temp_directory = '{str(spill).replace(chr(39), chr(39) * 2)}'")
-    try:
-        yield con
-    except duckdb.OutOfMemoryException as error:
-        # What cannot be spilled for want of disk is out of memory too, to DuckDB.
-        if "max_temp_directory_size" in str(error):
-            raise _no_room(staging, error) from error
-        msg = (
-            f"{staging.key.table} cannot be sorted in {memory_bytes / 1e9:.1f} GB of memory. "
-            f"What was fetched is kept: run the command again with more, e.g. --memory {2 * memory_bytes / 1e9:.0f}GB"
-        )
-        raise StorageError(msg) from error
-    except duckdb.IOException as error:
-        raise _no_room(staging, error) from error
-    finally:
-        con.close()
-
-
-def _no_room(staging: Staging, error: duckdb.Error) -> StorageError:
-    """Return the error for a sort that the disk stopped."""
-    msg = (
-        f"{staging.key.table} cannot be sorted: the disk refused ({str(error).splitlines()[0]}). What was fetched is "
-        f"kept: free some space where {staging.folder} lies and run the same command again"
-    )
-    return StorageError(msg)
-
-
-def _sorted(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[str], order: tuple[str, ...]
-) -> Iterator[pa.Table]:
-    """Yield rows in an order, as DuckDB sorts them."""
-    chosen = ", ".join(f'"{name}"' for name in columns)
-    rows = con.from_parquet([str(path) for path in files], hive_partitioning=False)
-    ordered = rows.project(chosen).order(", ".join(order))
-    for batch in ordered.to_arrow_reader(ROW_GROUP_ROWS):
-        yield pa.Table.from_batches([batch])
+    with sorting(staging, memory_bytes) as con, _Writer(staging, con) as write:
+        ids = write.beside(names.ids, staging.ordered(of_ids), of_ids, (ID,))
+        main = write.sorted(None, staging.files(), schema, (PRE, POST, ID))
+        ids.result()  # says if an id comes twice, before more is made of it
+        edges = write.beside(names.edges, edges_of(_read(main)), EDGES, ("pre_root_id", "post_root_id"))
+        by_post = write.sorted(names.by_post, staging.files(), _part(schema, narrow), (POST, PRE, ID))
+        made = [file.path for file in edges.result().files]
+        turned = write.sorted(names.edges_by_post, made, EDGES, ("post_root_id", "pre_root_id"))
+    return Arranged(main, by_post, edges.result(), turned, ids.result())
 
 
 def _read(table: StagedTable) -> Iterator[pa.Table]:
@@ -187,15 +129,49 @@ def _part(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
 
 
 class _Writer:
-    """Writes the five tables of one staging into its folder of finished files."""
+    """Writes the five tables of one staging into its folder of finished files.
 
-    def __init__(self, staging: Staging) -> None:
+    What comes in order already is written beside, in a thread of its own: a sort does not keep every core busy
+    while its rows are written.
+
+    Args:
+        staging: what is arranged.
+        con: sorts (see `sorting`).
+    """
+
+    def __init__(self, staging: Staging, con: duckdb.DuckDBPyConnection) -> None:
         self._staging = staging
+        self._con = con
+        self._run = staging.run()  # asked here, once: two threads would each name one
+        self._pool = ThreadPoolExecutor(1, "beside")
+        self._given_up = threading.Event()
 
-    def __call__(
-        self, name: str | None, tables: Iterator[pa.Table], schema: pa.Schema, order: tuple[str, ...]
+    def sorted(
+        self, name: str | None, sources: Sequence[Path], schema: pa.Schema, order: tuple[str, ...]
     ) -> StagedTable:
-        """Write rows that come in an order; `name` None is the synapse table itself."""
+        """Sort rows of Parquet files and write them; `name` None is the synapse table itself."""
+        into = self._staging.done / (name or "main") / self._run
+        files = write_sorted(self._con, sources, schema.names, order=order, into=into, summing=self._pool)
+        return self._made(name, files, schema, order)
+
+    def beside(
+        self, name: str, tables: Iterator[pa.Table], schema: pa.Schema, order: tuple[str, ...]
+    ) -> Future[StagedTable]:
+        """Begin to write rows that come in an order; what was begun before is finished first."""
+        return self._pool.submit(self._streamed, name, tables, schema, order)
+
+    def _streamed(
+        self, name: str, tables: Iterator[pa.Table], schema: pa.Schema, order: tuple[str, ...]
+    ) -> StagedTable:
+        """Write rows as they come."""
+        writer = FileWriter(self._staging.done / name, self._run, schema, key=order[0])
+        files = writer.write(table.cast(schema) for table in self._until_given_up(tables))
+        return self._made(name, files, schema, order)
+
+    def _made(
+        self, name: str | None, files: tuple[StagedFile, ...], schema: pa.Schema, order: tuple[str, ...]
+    ) -> StagedTable:
+        """Return a written table."""
         own = self._staging.key
         key = replace(
             own,
@@ -204,7 +180,22 @@ class _Writer:
             sort_key=order[0],
             unique=len(order) == 1,
         )
-        folder = self._staging.done / (name or "main")
-        writer = FileWriter(folder, self._staging.run(), schema, key=order[0])
-        files = writer.write(table.cast(schema) for table in tables)
         return StagedTable(key, schema, files, sum(file.rows for file in files), order)
+
+    def _until_given_up(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """Yield tables as long as somebody waits for what is made of them."""
+        for table in tables:
+            if self._given_up.is_set():
+                msg = "stopped; what was staged is kept"
+                raise Interrupted(msg)
+            yield table
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._given_up.set()
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)

@@ -41,7 +41,7 @@ class TableWriter:
             pa.PythonFile(handle, mode="w"),
             schema,
             compression="zstd",
-            compression_level=3,
+            compression_level=1,
             use_dictionary=[field.name for field in schema if _is_text(field.type)],
             column_encoding={field.name: code for field in schema if (code := _encoding(field.type))},
             data_page_version="2.0",

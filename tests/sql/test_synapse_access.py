@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import crantdb
-from crantdb.warehouse import files, parquet
+from crantdb.warehouse import files, parquet, sorting
 from crantdb.warehouse.register import register
 from tests.warehouse.brain import brain, synapses
 from tests.warehouse.making import add, cells, make_warehouse
@@ -40,7 +40,11 @@ Scan = tuple[str, int, int, int]
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a warehouse of some hundred thousand synapses in many row groups."""
     warehouse = make_warehouse(tmp_path_factory.mktemp("large"))
-    with patch.object(files, "ROW_GROUP_ROWS", GROUP), patch.object(parquet, "ROW_GROUP_ROWS", GROUP):
+    with (
+        patch.object(files, "ROW_GROUP_ROWS", GROUP),
+        patch.object(parquet, "ROW_GROUP_ROWS", GROUP),
+        patch.object(sorting, "ROW_GROUP_ROWS", GROUP),
+    ):
         brain(warehouse, synapses(ROWS, roots=5000))
     return warehouse.root
 
