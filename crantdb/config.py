@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import os
 import tomllib
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from crantdb.checks import address, between, checked, names, section, some_names, text
 from crantdb.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-SECRETS = Path("~/.cloudvolume/secrets")
-"""Where caveclient and cloud-volume keep tokens."""
+
+@dataclass(frozen=True, slots=True)
+class SeaTableSettings:
+    """How to mirror SeaTable.
+
+    Attributes:
+        server: the server's address.
+        workspace: the workspace that the bases stand in: the number in a base's address.
+        bases: their names.
+        tables: the tables to mirror, by name, of whatever base has them; None for all tables.
+        max_requests: gateway requests a sync may make at the most; None for no bound.
+        requests_per_s: gateway requests a second at the most: the allowance is shared by all who use a base.
+        timeout_s: seconds without a byte after which a request is given up.
+        tries: how often a request is made before a transient failure becomes final.
+        full_every_h: hours after which a base that says it has not changed is read all the same.
+    """
+
+    server: str
+    workspace: int
+    bases: tuple[str, ...]
+    tables: tuple[str, ...] | None = None
+    max_requests: int | None = None
+    requests_per_s: float = 2.0
+    timeout_s: float = 120.0
+    tries: int = 5
+    full_every_h: float = 24.0
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A datastack that crantdb knows by name."""
+    """A datastack that crantdb knows by name: its CAVE server, and the SeaTable base that annotates it."""
 
     datastack: str
     server: str
+    seatable: SeaTableSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +102,7 @@ class Config:
         cave: how to mirror CAVE.
         l2: how to mirror L2 data.
         syncs_l2: whether a sync without a named source mirrors L2 data too: the file has a section `[l2]`.
+        seatable: how to mirror SeaTable; None when the file has no section `[seatable]`.
     """
 
     datastack: str
@@ -86,16 +110,26 @@ class Config:
     cave: CaveSettings = field(default_factory=CaveSettings)
     l2: L2Settings = field(default_factory=L2Settings)
     syncs_l2: bool = False
+    seatable: SeaTableSettings | None = None
 
 
 def profiles() -> dict[str, Profile]:
     """Return the datastacks known by name; any other is a `server` line in `crantdb.toml`."""
     server = "https://proofreading.zetta.ai"
-    return {name: Profile(name, server) for name in ("kronauer_ant", "kronauer_ant_sandbox")}
+    crantb = SeaTableSettings("https://cloud.seatable.io", 62919, ("CRANTb",), ("CRANTb_meta",))
+    return {name: Profile(name, server, crantb) for name in ("kronauer_ant", "kronauer_ant_sandbox")}
 
 
-def config_text(datastack: str, server: str | None, *, parallel: int = 2) -> str:
+def config_text(
+    datastack: str, server: str | None, *, parallel: int = 2, seatable: SeaTableSettings | None = None
+) -> str:
     """Return the text of a new `crantdb.toml`.
+
+    Args:
+        datastack: its name.
+        server: the address of its CAVE server; None for a datastack that crantdb knows.
+        parallel: requests at a time.
+        seatable: what to mirror of SeaTable; None for nothing (the section is then written as a comment).
 
     Raises:
         ConfigError: when no server is given for a datastack that crantdb does not know.
@@ -121,7 +155,27 @@ def config_text(datastack: str, server: str | None, *, parallel: int = 2) -> str
         "# chunk_rows = 100000   # rows a request; lowered by itself to what the server allows\n"
         "\n# [l2]                # with this section, a sync mirrors the L2 data of annotated neurons too\n"
         "# where = \"cell_class = 'ER'\"   # default: all that are not marked as debris, glia or to be deleted\n"
+        + _seatable_text(seatable)
     )
+
+
+def _seatable_text(wanted: SeaTableSettings | None) -> str:
+    """Return the section `[seatable]`; without one wanted, that of CRANTb as a comment."""
+    shown = wanted or profiles()["kronauer_ant"].seatable
+    mark = "# " if wanted is None else ""
+    tables = "[]" if shown.tables is None else f"[{', '.join(map(_quoted, shown.tables))}]"
+    lines = [
+        "[seatable]" + ("          # with this section, a sync mirrors annotations too" if mark else ""),
+        f"server = {_quoted(shown.server)}",
+        f"workspace = {shown.workspace}",
+        f"bases = [{', '.join(map(_quoted, shown.bases))}]",
+        f"tables = {tables}   # default: every table of every base"
+        if shown.tables
+        else "# tables = []   # default: every table of every base",
+        "# max_requests = 200   # gateway requests a sync may make; everybody who uses the bases shares the quota",
+    ]
+    marked = (line if line.startswith("#") else mark + line for line in lines)
+    return "\n" + "\n".join(marked) + "\n"
 
 
 def _quoted(text: str) -> str:
@@ -144,47 +198,45 @@ def read_config(path: Path) -> Config:
         msg = f"{path} cannot be read: {error.strerror}"
         raise ConfigError(msg) from error
     mistakes: list[str] = []
-    top = _checked(raw, {"datastack": _text, "server": _server, "cave": _table, "l2": _table}, "", mistakes)
-    cave = _checked(top.get("cave", {}), _CAVE_FIELDS, "cave.", mistakes)
-    l2 = _checked(top.get("l2", {}), _L2_FIELDS, "l2.", mistakes)
+    fields = {"datastack": text, "server": address, "cave": section, "l2": section, "seatable": section}
+    top = checked(raw, fields, "", mistakes)
+    cave = checked(top.get("cave", {}), _CAVE_FIELDS, "cave.", mistakes)
+    l2 = checked(top.get("l2", {}), _L2_FIELDS, "l2.", mistakes)
     if "datastack" not in raw:
         mistakes.append("datastack is missing")
     known = profiles().get(top.get("datastack", ""))
     if "server" not in raw and known is None:
         mistakes.append("server is missing, and the datastack is not one that crantdb knows")
+    seatable = _seatable(top["seatable"], known, mistakes) if "seatable" in top else None
     if mistakes:
         msg = f"{path}: " + "; ".join(mistakes)
         raise ConfigError(msg)
     server = top.get("server") or (known.server if known else "")
-    return Config(top["datastack"], server, CaveSettings(**cave), L2Settings(**l2), syncs_l2="l2" in top)
+    return Config(
+        top["datastack"],
+        server,
+        CaveSettings(**cave),
+        L2Settings(**l2),
+        syncs_l2="l2" in top,
+        seatable=seatable,
+    )
 
 
-def _checked(
-    raw: Mapping[str, Any], fields: Mapping[str, Callable[[Any], Any]], prefix: str, mistakes: list[str]
-) -> dict[str, Any]:
-    """Return the fields that are right, and add a line to `mistakes` for each that is not."""
-    result: dict[str, Any] = {}
-    for name, value in raw.items():
-        check = fields.get(name)
-        if check is None:
-            close = difflib.get_close_matches(name, fields, n=1)
-            mistakes.append(
-                f"{prefix}{name} is unknown" + (f" (did you mean {prefix}{close[0]}?)" if close else "")
-            )
-            continue
-        try:
-            result[name] = check(value)
-        except ValueError as error:
-            mistakes.append(f"{prefix}{name} {error}")
-    return result
-
-
-def _text(value: object) -> str:
-    """Check for a text that is not empty."""
-    if isinstance(value, str) and value.strip():
-        return value
-    msg = f"must be a text, not {value!r}"
-    raise ValueError(msg)
+def _seatable(raw: Mapping[str, Any], known: Profile | None, mistakes: list[str]) -> SeaTableSettings | None:
+    """Return the section `[seatable]`; what a datastack that crantdb knows leaves out is as that has it."""
+    found = checked(raw, _SEATABLE_FIELDS, "seatable.", mistakes)
+    if "base" in found:
+        found["bases"] = (*found.get("bases", ()), found.pop("base"))
+    whole = {"server", "workspace", "bases"} <= found.keys()
+    if not whole and (known is None or found.keys() & {"server", "workspace", "bases"}):
+        missing = sorted(
+            {"server", "workspace", "bases"} - raw.keys() - ({"bases"} if "base" in raw else set())
+        )
+        mistakes += [f"seatable.{name} is missing" for name in missing]
+        return None
+    if known is not None and not whole:
+        return replace(known.seatable, **found)
+    return SeaTableSettings(**found)
 
 
 def check_server(value: str) -> str:
@@ -194,115 +246,38 @@ def check_server(value: str) -> str:
         ConfigError: when it is not an http(s) address, or carries a name or password.
     """
     try:
-        return _server(value)
+        return address(value)
     except ValueError as error:
         msg = f"the server's address {error}"
         raise ConfigError(msg) from error
 
 
-def _server(value: object) -> str:
-    """Check for an http(s) address without credentials; a message never repeats what may be one."""
-    address = _text(value).strip()
-    if "@" in address or "?" in address:
-        msg = "must not carry a name, a password or a query"
-        raise ValueError(msg)
-    parts = urlsplit(address)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = f"must start with https:// or http://, not {value!r}"
-        raise ValueError(msg)
-    return address.rstrip("/")
-
-
-def _table(value: object) -> dict[str, Any]:
-    """Check for a TOML table."""
-    if isinstance(value, dict):
-        return value
-    msg = "must be a section"
-    raise ValueError(msg)
-
-
-def _names(value: object) -> tuple[str, ...]:
-    """Check for a list of texts."""
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return tuple(value)
-    msg = f"must be a list of names, not {value!r}"
-    raise ValueError(msg)
-
-
-def _between(low: float, high: float, kind: type[int | float]) -> Callable[[object], float]:
-    """Return a check for a number within bounds."""
-
-    def check(value: object) -> float:
-        wanted = (int,) if kind is int else (int, float)
-        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
-            msg = f"must be a {'whole ' if kind is int else ''}number from {low} to {high}, not {value!r}"
-            raise ValueError(msg)
-        return kind(value)
-
-    return check
-
-
 _CAVE_FIELDS: Mapping[str, Callable[[Any], Any]] = {
-    "tables": _names,
-    "exclude": _names,
-    "synapse_tables": _names,
-    "parallel": _between(1, 8, int),
-    "timeout_s": _between(0.1, 3600, float),
-    "chunk_rows": _between(1, 10_000_000, int),
-    "tries": _between(1, 50, int),
-    "patience_s": _between(0, 86_400, float),
+    "tables": names,
+    "exclude": names,
+    "synapse_tables": names,
+    "parallel": between(1, 8, int),
+    "timeout_s": between(0.1, 3600, float),
+    "chunk_rows": between(1, 10_000_000, int),
+    "tries": between(1, 50, int),
+    "patience_s": between(0, 86_400, float),
 }
 
 _L2_FIELDS: Mapping[str, Callable[[Any], Any]] = {
-    "where": _text,
-    "parallel": _between(1, 8, int),
-    "ids_at_once": _between(1, 100_000, int),
+    "where": text,
+    "parallel": between(1, 8, int),
+    "ids_at_once": between(1, 100_000, int),
 }
 
-
-# --- tokens ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token and where it was found. Its value is never shown: not by repr, not by str.
-
-    Attributes:
-        value: the token itself.
-        origin: where it was found, in words.
-    """
-
-    value: str = field(repr=False)
-    origin: str
-
-    def __str__(self) -> str:
-        return f"a token from {self.origin}"
-
-
-def cave_token(server: str) -> Token | None:
-    """Return the token for a CAVE server, or None when there is none.
-
-    Looked for in `CAVE_TOKEN`, then in caveclient's own files: `<host>-cave-secret.json`, then
-    `cave-secret.json`, both in `~/.cloudvolume/secrets/`.
-
-    Raises:
-        ConfigError: when a file is there but holds no token.
-    """
-    value = os.environ.get("CAVE_TOKEN", "").strip()
-    if value:
-        return Token(value, "the environment variable CAVE_TOKEN")
-    for name in (f"{urlsplit(server).netloc}-cave-secret.json", "cave-secret.json"):
-        path = (SECRETS / name).expanduser()
-        if path.is_file():
-            return Token(_secret(path), str(SECRETS / name))
-    return None
-
-
-def _secret(path: Path) -> str:
-    """Read the token in one of caveclient's files."""
-    try:
-        value = _text(json.loads(path.read_text("utf-8"))["token"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f'{path} holds no token: it should read {{"token": "…"}} ({type(error).__name__})'
-        raise ConfigError(msg) from None
-    return value.strip()
+_SEATABLE_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "server": address,
+    "workspace": between(1, 2**53, int),
+    "base": text,
+    "bases": some_names,
+    "tables": some_names,
+    "max_requests": between(1, 1_000_000, int),
+    "requests_per_s": between(0.01, 100, float),
+    "timeout_s": between(0.1, 3600, float),
+    "tries": between(1, 50, int),
+    "full_every_h": between(0, 24 * 365, float),
+}

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from crantdb.config import (
     CaveSettings,
     Config,
-    Token,
-    cave_token,
+    SeaTableSettings,
     check_server,
     config_text,
     profiles,
     read_config,
 )
 from crantdb.errors import ConfigError
+from crantdb.tokens import Token, cave_token, seatable_token
 
 SERVER = "https://cave.example.org"
 
@@ -201,3 +201,48 @@ def test_a_token_is_never_shown(value: str) -> None:
         json.dumps({"t": token}, default=str),
     ]
     assert all("secret-" + value not in text and "somewhere" in text for text in shown)
+
+
+def test_a_seatable_token_is_an_accounts_or_a_bases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CRANTTABLE_TOKEN, an account's, comes before SEATABLE_API_TOKEN, a base's own; blanks are none."""
+    assert seatable_token() is None
+    monkeypatch.setenv("SEATABLE_API_TOKEN", " of-a-base ")
+    monkeypatch.setenv("CRANTTABLE_TOKEN", " ")
+    found = [seatable_token()]
+    monkeypatch.setenv("CRANTTABLE_TOKEN", "of-an-account")
+    found.append(seatable_token())
+    assert [pair and (pair[0].value, pair[1]) for pair in found] == [
+        ("of-a-base", "base"),
+        ("of-an-account", "account"),
+    ]
+
+
+def test_the_section_seatable_of_crantb_needs_no_line(path: Path) -> None:
+    """CRANTb's server, workspace, base and table are built in; what is given stands; others must say all three."""
+    path.write_text("datastack = 'kronauer_ant'\n[seatable]\nmax_requests = 50\n")
+    found = read_config(path).seatable
+    assert found == SeaTableSettings(
+        "https://cloud.seatable.io", 62919, ("CRANTb",), ("CRANTb_meta",), max_requests=50
+    )
+    path.write_text(
+        "datastack = 'kronauer_ant'\n[seatable]\nserver = 'http://x.org/'\nworkspace = 3\nbase = 'b'\n"
+    )
+    assert read_config(path).seatable == SeaTableSettings("http://x.org", 3, ("b",), None)
+    path.write_text(
+        "datastack = 'bees'\nserver = 'http://x.org'\n[seatable]\nworkspace = 'a'\ntables = []\nbases = ['b']\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    for wanted in (
+        "seatable.workspace must be a whole number from 1",
+        "seatable.tables must name at least one",
+        "seatable.server is missing",
+    ):
+        assert wanted in str(caught.value)
+
+
+@pytest.mark.parametrize("wanted", [None, SeaTableSettings("http://x.org", 7, ('a "b"', "c"), ("t",))])
+def test_the_text_of_a_new_file_says_seatable_as_wanted(path: Path, wanted: SeaTableSettings | None) -> None:
+    """What `init` writes reads as what was asked for, with and without SeaTable."""
+    path.write_text(config_text("kronauer_ant", None, seatable=wanted))
+    assert read_config(path).seatable == wanted

@@ -12,7 +12,7 @@ from crantdb.cli.draw import progress_for
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.cli.sync import options_of
-from crantdb.config import Config, cave_token, read_config
+from crantdb.config import Config, read_config
 from crantdb.errors import ConfigError, NotServed, SourceError
 from crantdb.sources.cave import open_cave
 from crantdb.sources.dumps import TableDump, find_dumps, of_version
@@ -20,6 +20,7 @@ from crantdb.sources.exports import find_export
 from crantdb.sources.materialization import parse_time
 from crantdb.sync.importing import ImportReport, import_tables
 from crantdb.sync.known import ImportWish
+from crantdb.tokens import cave_token
 from crantdb.warehouse.layout import open_warehouse
 
 if TYPE_CHECKING:

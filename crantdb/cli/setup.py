@@ -10,8 +10,9 @@ import click
 
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
-from crantdb.config import Config, cave_token, config_text, read_config
+from crantdb.config import Config, config_text, read_config
 from crantdb.errors import ConfigError, CrantdbError
+from crantdb.tokens import cave_token
 from crantdb.warehouse.durable import neighbour
 from crantdb.warehouse.layout import create_warehouse, free_bytes, open_warehouse
 from crantdb.warehouse.lock import holder, is_stale

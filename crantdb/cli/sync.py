@@ -9,13 +9,14 @@ import click
 from crantdb.cli.draw import progress_for
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
-from crantdb.config import Config, cave_token, read_config
+from crantdb.config import Config, read_config
 from crantdb.sources.cave import Cave, CaveOptions, open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.inventory import discard
 from crantdb.sync.plan import plan
 from crantdb.sync.run import SyncReport, sync
 from crantdb.sync.selection import Wish
+from crantdb.tokens import cave_token
 from crantdb.warehouse.layout import Warehouse, open_warehouse
 
 if TYPE_CHECKING:

@@ -71,8 +71,8 @@ def clear_committed(warehouse: Warehouse) -> None:
         for state in snapshot.states():
             moment = "" if state.as_of is None else state.as_of.isoformat()
             known |= {(table.schema, table.name, state.version, moment) for table in state.tables.values()}
-    # What all versions share is made anew each time: a staging of it was left by a kill.
-    gone = (key for key in keys if key.version is None or _name(key) in known)
+    # Tables of SeaTable and logs are staged in one go, never gone on with: a kill left what there is of them.
+    gone = (key for key in keys if key.schema in {"seatable", "history"} or _name(key) in known)
     clear(warehouse, list(gone))
 
 
