@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crantdb.morphology.graph import distances
-from crantdb.morphology.rooting import oriented
+from crantdb.morphology.rooting import Forest
 from crantdb.morphology.spanning import bridges, parts_of, shortest_tree
 from crantdb.morphology.teasar import teasar_edges
 from crantdb.morphology.tree import NodeFlag
@@ -42,7 +43,7 @@ class Links:
         return self.kind[np.searchsorted(self.low * count + self.high, wanted)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Tree:
     """A tree, or a forest where parts are left apart.
 
@@ -67,6 +68,21 @@ class Tree:
     bridges: int
     longest_bridge_nm: float
     cycles: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one tree."""
+        return len(self.low) == len(self.node) - 1
+
+    @cached_property
+    def forest(self) -> Forest:
+        """The tree, to be rooted."""
+        return Forest(len(self.node), self.low, self.high)
+
+    @cached_property
+    def part(self) -> NDArray[np.int64]:
+        """The part of each node, (k,)."""
+        return parts_of(len(self.node), self.low, self.high)
 
 
 def tree_of(filled: Filled, method: str, *, heal: bool, invalidation_nm: float) -> Tree:
@@ -115,9 +131,9 @@ def _breadth(count: int, links: Links) -> tuple[NDArray[np.int64], NDArray[np.in
     """Return the edges of a search in breadth from the smallest node of each part."""
     part = parts_of(count, links.low, links.high)
     roots = np.unique(part, return_index=True)[1]
-    order, parent = oriented(count, links.low, links.high, np.sort(roots))
-    child = np.flatnonzero(parent >= 0)
-    return _ascending(order[child], order[parent[child]])
+    _, before = Forest(count, links.low, links.high).search(np.sort(roots))
+    child = np.flatnonzero(before >= 0)
+    return _ascending(child, before[child].astype(np.int64))
 
 
 def _teasar(

@@ -30,7 +30,9 @@ def prune_twigs(skeleton: Skeleton, shorter_than_nm: float) -> Skeleton:
     has_parent = skeleton.parent >= 0
     above = np.where(has_parent, skeleton.parent, 0)
     starts = ~has_parent | (skeleton.children[above] > 1)
-    run, top = path_lengths(np.where(starts, -1, skeleton.parent), np.where(starts, 0.0, skeleton.length_nm))
+    run, top = path_lengths(
+        np.where(starts, np.arange(n), skeleton.parent), np.where(starts, 0.0, skeleton.length_nm)
+    )
     tip = np.flatnonzero(skeleton.children == 0)
     tip = tip[has_parent[top[tip]]]
     short = tip[run[tip] + skeleton.length_nm[top[tip]] < shorter_than_nm]
@@ -46,9 +48,10 @@ def prune_twigs(skeleton: Skeleton, shorter_than_nm: float) -> Skeleton:
 
 def largest_part(skeleton: Skeleton) -> Skeleton:
     """Return the part with most nodes of a forest (the first of equals); its members alone stand for L2 ids."""
-    _, top = path_lengths(skeleton.parent, np.zeros(len(skeleton)))
+    own = np.arange(len(skeleton))
+    _, top = path_lengths(np.where(skeleton.parent < 0, own, skeleton.parent), np.zeros(len(skeleton)))
     keep = top == np.argmax(np.bincount(top))
-    return _kept(skeleton, keep, np.where(keep, np.arange(len(skeleton)), -1))
+    return _kept(skeleton, keep, np.where(keep, own, -1))
 
 
 def _kept(skeleton: Skeleton, keep: NDArray[np.bool_], heir: NDArray[np.int64]) -> Skeleton:

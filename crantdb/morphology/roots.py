@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crantdb.morphology.graph import distances
-from crantdb.morphology.rooting import oriented, part_ends, path_lengths
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -61,61 +58,32 @@ def choose_roots(
             main, rule = nearest, "point"
     if not rule:
         thickest = int(np.argmax(graph.radius))
-        if len(tree.node) == 1:
-            main, rule = 0, "only"
-        elif graph.radius[thickest] >= soma_radius_nm:
+        if graph.radius[thickest] >= soma_radius_nm:
             main, rule = int(tree.stands[thickest]), "radius"
-    apart = len(tree.node) - len(tree.low)
-    if rule and apart == 1:
+        elif len(tree.node) == 1:
+            main, rule = 0, "only"
+    if rule and tree.whole:
         return RootChoice(np.array([main]), main, rule, away)
-    return _with_long_paths(graph, tree, main, rule or "longest_path", away)
+    roots = _ends(graph, tree)
+    if not rule:
+        main, rule = _in_largest(roots, tree), "longest_path"
+    elif main not in roots:
+        roots = np.sort(np.where(tree.part[roots] == tree.part[main], main, roots))
+    return RootChoice(roots, main, rule, away)
 
 
-def _with_long_paths(graph: Graph, tree: Tree, main: int, rule: str, away: float) -> RootChoice:
-    """Return the roots where some of them are ends of longest paths."""
-    count = len(tree.node)
-    first = _smallest_of_parts(tree)
-    roots, others = _longest_paths(graph, tree, first)
-    radius = graph.radius[tree.node]
-    swap = (radius[others] > radius[roots]) | ((radius[others] == radius[roots]) & (others < roots))
-    roots = np.where(swap, others, roots)
-    if main >= 0:
-        order, parent = oriented(count, tree.low, tree.high, np.sort(roots))
-        _, top = path_lengths(parent, np.zeros(count))
-        roots[roots == order[top[np.flatnonzero(order == main)[0]]]] = main
-    else:
-        main = int(roots[0])
-        if len(roots) > 1:
-            order, parent = oriented(count, tree.low, tree.high, np.sort(roots))
-            sizes = np.bincount(order[path_lengths(parent, np.zeros(count))[1]], minlength=count)
-            main = int(np.argmax(sizes))
-    return RootChoice(np.sort(roots), main, rule, away)
+def _ends(graph: Graph, tree: Tree) -> NDArray[np.int64]:
+    """Return of each part an end of its longest path: the thicker one, then the smaller; ascending."""
+    first = np.zeros(1, np.int64) if tree.whole else np.sort(np.unique(tree.part, return_index=True)[1])
+    xyz, radius = graph.xyz[tree.node], graph.radius[tree.node]
+    ends = np.sort(tree.forest.far_ends(first, xyz))
+    others = tree.forest.far_ends(ends, xyz)
+    swap = (radius[others] > radius[ends]) | ((radius[others] == radius[ends]) & (others < ends))
+    return np.sort(np.where(swap, others, ends))
 
 
-def _smallest_of_parts(tree: Tree) -> NDArray[np.int64]:
-    """Return the smallest node of each part, ascending."""
-    from crantdb.morphology.spanning import parts_of  # noqa: PLC0415 (only for forests)
-
-    if len(tree.low) == len(tree.node) - 1:
-        return np.zeros(1, dtype=np.int64)
-    return np.sort(np.unique(parts_of(len(tree.node), tree.low, tree.high), return_index=True)[1])
-
-
-def _longest_paths(
-    graph: Graph, tree: Tree, first: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return both ends of a longest path of each part, in one order of the parts."""
-    one = _far_ends(graph, tree, first)
-    other = _far_ends(graph, tree, np.sort(one))
-    # The second sweep answers in the order of its own, sorted roots.
-    return np.sort(one), other
-
-
-def _far_ends(graph: Graph, tree: Tree, roots: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the node farthest from each of the ascending roots."""
-    order, parent = oriented(len(tree.node), tree.low, tree.high, roots)
-    child = np.flatnonzero(parent >= 0)
-    node = tree.node[order]
-    length = np.zeros(len(order))
-    length[child] = distances(graph.xyz, node[child], node[parent[child]])
-    return part_ends(order, parent, length)
+def _in_largest(roots: NDArray[np.int64], tree: Tree) -> int:
+    """Return the root of the part with most nodes."""
+    if tree.whole:
+        return int(roots[0])
+    return int(roots[np.argmax(np.bincount(tree.part)[tree.part[roots]])])

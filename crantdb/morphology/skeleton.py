@@ -13,7 +13,6 @@ from crantdb.morphology.graph import Graph, clean_graph
 from crantdb.morphology.linking import Tree, tree_of
 from crantdb.morphology.missing import Filled, complete
 from crantdb.morphology.prune import prune_twigs
-from crantdb.morphology.rooting import oriented
 from crantdb.morphology.roots import RootChoice, choose_roots
 from crantdb.morphology.teasar import INVALIDATION_NM
 from crantdb.morphology.tree import Facts, NodeFlag, Skeleton
@@ -122,7 +121,7 @@ def _rooted(
     graph: Graph, filled: Filled, tree: Tree, choice: RootChoice, *, soma: bool, facts: Facts
 ) -> Skeleton:
     """Return the tree as a skeleton: parents before children, every L2 id with its node."""
-    order, parent = oriented(len(tree.node), tree.low, tree.high, choice.roots)
+    order, parent = tree.forest.rooted(choice.roots)
     node = tree.node[order]
     full = filled.graph
     flags = np.where(filled.interpolated[node], np.uint8(NodeFlag.INTERPOLATED), np.uint8(0))

@@ -38,9 +38,7 @@ def symmetric(
     rest = _places(starts, degree, smaller)
     columns[rest] = high
     values[rest] = weight
-    matrix = csr_array((count, count))
-    matrix.data, matrix.indices, matrix.indptr = values, columns, starts
-    return matrix
+    return csr_array((values, columns, starts), shape=(count, count))
 
 
 def _places(
@@ -68,15 +66,29 @@ def shortest_tree(
     from scipy.sparse import csr_array  # noqa: PLC0415 (takes a while to load)
     from scipy.sparse.csgraph import minimum_spanning_tree  # noqa: PLC0415 (takes a while to load)
 
-    order = np.argsort(length, kind="stable")
+    order = _ascending(length)
     rank = np.empty(len(order))
     rank[order] = np.arange(1, len(order) + 1)
     starts = np.zeros(count + 1, dtype=np.int32)
     np.cumsum(np.bincount(low, minlength=count), out=starts[1:])
-    matrix = csr_array((count, count))
-    matrix.data, matrix.indices, matrix.indptr = rank, high.astype(np.int32), starts
+    matrix = csr_array((rank, high.astype(np.int32), starts), shape=(count, count))
     kept = minimum_spanning_tree(matrix, overwrite=True).data
-    return np.sort(order[kept.astype(np.int64) - 1])
+    chosen = np.zeros(len(order), dtype=np.bool_)
+    chosen[order[kept.astype(np.int64) - 1]] = True
+    return np.flatnonzero(chosen)
+
+
+def _ascending(length: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the order of lengths, equal ones as they stand; L2 positions are whole, which sorts faster."""
+    bits = len(length).bit_length()
+    square = np.rint(length * length)
+    if len(length) and square.max() < 2.0 ** (62 - bits) and (np.sqrt(square) == length).all():
+        key = square.astype(np.int64) << bits
+        key |= np.arange(len(length))
+        key.sort()
+        key &= (1 << bits) - 1
+        return key
+    return np.argsort(length, kind="stable")
 
 
 def parts_of(count: int, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
