@@ -214,8 +214,6 @@ def _skeletons(
 def _nodes(root: int, skeleton: Skeleton) -> pa.Table:
     """Return a skeleton's rows, numbered as in an SWC file."""
     count = len(skeleton)
-    soma = np.zeros(count, dtype=bool)
-    soma[0] = skeleton.soma
     columns = {
         "root_id": np.full(count, root, dtype=np.int64),
         "node_id": np.arange(1, count + 1, dtype=np.int64),
@@ -223,7 +221,7 @@ def _nodes(root: int, skeleton: Skeleton) -> pa.Table:
         "l2_id": skeleton.l2_id,
         **{f"{axis}_nm": skeleton.xyz_nm[:, index] for index, axis in enumerate("xyz")},
         "radius_nm": skeleton.radius_nm,
-        "is_soma": soma,
+        "is_soma": np.arange(count) == skeleton.soma,
         "flags": skeleton.flags,
     }
     return pa.table(columns, schema=NODES_SCHEMA)
@@ -247,7 +245,7 @@ def _measured(neuron: L2Neuron, skeleton: Skeleton, cables: Mapping[str, float])
         "volume_nm3": float(neuron.size_nm3[known].sum()) if known.any() else None,
         "area_nm2": float(np.nansum(neuron.area_nm2)) if known.any() else None,
         "root_rule": skeleton.facts.root_rule,
-        "soma_radius_nm": float(skeleton.radius_nm[0]) if skeleton.soma else None,
+        "soma_radius_nm": float(skeleton.radius_nm[skeleton.soma]) if skeleton.soma >= 0 else None,
         **{f"{axis}_min_nm": float(low[index]) for index, axis in enumerate("xyz")},
         **{f"{axis}_max_nm": float(high[index]) for index, axis in enumerate("xyz")},
     }
