@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from crantdb.sandbox.seatable import SeaTable
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,6 +48,7 @@ class Sandbox:
         server_versions: Mapping[str, str] | None = None,
         clock_offset_s: float = 0.0,
         seed: int = 0,
+        seatable: SeaTable | None = None,
     ) -> None:
         """Bind the port; nothing is answered before `start`.
 
@@ -62,6 +65,7 @@ class Sandbox:
             server_versions: replaces what info, materialize or segmentation say they are.
             clock_offset_s: how far the servers' clocks are ahead.
             seed: where the orders of rows start.
+            seatable: a SeaTable to answer on the same port; its paths and CAVE's do not meet.
 
         Raises:
             ConfigError: when the port is taken.
@@ -77,6 +81,9 @@ class Sandbox:
         self._rate = RateLimit(*rate_limit) if rate_limit else None
         self._listener = Listener(port, self._serve, clock_offset_s=clock_offset_s)
         self.url = self._site.url = f"http://127.0.0.1:{self._listener.port}"
+        self._seatable = seatable
+        if seatable is not None:
+            seatable.mount(self.url)
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,6 +109,8 @@ class Sandbox:
 
     def _serve(self, request: Request) -> Delivery:
         """Return what to send to a request and how, and log it."""
+        if self._seatable is not None and self._seatable.owns(request.path):
+            return self._seatable.deliver(request)
         struck = Request(
             request.method,
             request.path,

@@ -12,9 +12,13 @@ A server over a base of one table, read with the real client, and an edit betwee
         ...
 """
 
+from crantdb.sandbox.seatable.annotators import Change, annotate
 from crantdb.sandbox.seatable.base import ApiToken, Base
 from crantdb.sandbox.seatable.clock import Clock
+from crantdb.sandbox.seatable.crantb import Crantb, crantb_base
+from crantdb.sandbox.seatable.dirt import RowTruth
 from crantdb.sandbox.seatable.faults import Fault, Hook
+from crantdb.sandbox.seatable.given import base_from_rows, rows_from_csv
 from crantdb.sandbox.seatable.log import Entry, RequestLog
 from crantdb.sandbox.seatable.model import Column, Table, View
 from crantdb.sandbox.seatable.options import Options
@@ -45,13 +49,16 @@ from crantdb.sandbox.seatable.tokens import User
 __all__ = [
     "ApiToken",
     "Base",
+    "Change",
     "Clock",
     "Column",
+    "Crantb",
     "Entry",
     "Fault",
     "Hook",
     "Options",
     "RequestLog",
+    "RowTruth",
     "SeaTable",
     "Table",
     "User",
@@ -59,8 +66,11 @@ __all__ = [
     "add_column",
     "add_link_column",
     "add_table",
+    "annotate",
     "append_socket_row",
     "archive_rows",
+    "base_from_rows",
+    "crantb_base",
     "delete_column",
     "delete_option",
     "delete_rows",
@@ -71,6 +81,7 @@ __all__ = [
     "rename_column",
     "rename_option",
     "rename_table",
+    "rows_from_csv",
     "set_links",
     "update_row",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from crantdb.sandbox.seatable.answers import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from crantdb.sandbox.seatable.model import Column
 
@@ -34,8 +34,7 @@ COMPUTED = frozenset({"formula", "link-formula", "link", "button", *SYSTEM_KEYS}
 LISTS = frozenset({"multiple-select", "collaborator", "image", "file", "link"})
 """Types whose cells are lists."""
 
-_NUMBERS = frozenset({"number", "duration"})
-_DATE_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
+_DATE_LENGTH = len("2026-01-01")
 
 
 def encode(column: Column, value: Json) -> Json:
@@ -51,41 +50,18 @@ def encode(column: Column, value: Json) -> Json:
     Raises:
         Refused: a text in a number column.
     """
-    if value is None:
-        return None
-    form = _forms().get(column.type)
-    return value if form is None else form(column, value)
+    form = _FORMS.get(column.type)
+    return value if form is None or value is None else form(column, value)
 
 
 def date_text(value: Json) -> str | None:
     """Return a date as it is stored, ``YYYY-MM-DD`` or ``YYYY-MM-DD HH:mm``, or None when it is none."""
     text = str(value).strip()
-    for form in _DATE_FORMS:
-        try:
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 (dates are stored without a zone)
-        except ValueError:
-            continue
-        return text if form == _DATE_FORMS[0] else moment.strftime(_DATE_FORMS[1])
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return moment.strftime(_DATE_FORMS[1])
-
-
-def _forms() -> dict[str, Callable[[Column, Json], Json]]:
-    """Return the conversion of each type that has one."""
-    return {
-        **dict.fromkeys(_NUMBERS, _number),
-        "checkbox": lambda _, value: value is True,
-        "date": lambda _, value: date_text(value),
-        "long-text": lambda _, value: value if isinstance(value, dict) else _long_text(str(value)),
-        "single-select": lambda column, value: column.option_id(str(value)) if value != "" else None,
-        "multiple-select": lambda column, value: [column.option_id(str(name)) for name in _as_list(value)],
-        "collaborator": lambda _, value: _as_list(value),
-        "image": lambda _, value: _as_list(value),
-        "file": lambda _, value: _as_list(value),
-    }
+    return text if len(text) == _DATE_LENGTH else moment.strftime("%Y-%m-%d %H:%M")
 
 
 def _as_list(value: Json) -> list[Json]:
@@ -113,3 +89,19 @@ def _long_text(text: str) -> dict[str, Json]:
         "links": [],
         "checklist": {"total": 0, "completed": 0},
     }
+
+
+_FORMS: Mapping[str, Callable[[Column, Json], Json]] = MappingProxyType(
+    {
+        "number": _number,
+        "duration": _number,
+        "checkbox": lambda _, value: value is True,
+        "date": lambda _, value: date_text(value),
+        "long-text": lambda _, value: value if isinstance(value, dict) else _long_text(str(value)),
+        "single-select": lambda column, value: column.option_id(str(value)) if value != "" else None,
+        "multiple-select": lambda column, value: [column.option_id(str(name)) for name in _as_list(value)],
+        "collaborator": lambda _, value: _as_list(value),
+        "image": lambda _, value: _as_list(value),
+        "file": lambda _, value: _as_list(value),
+    }
+)

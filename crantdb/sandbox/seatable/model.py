@@ -49,11 +49,10 @@ class Column:
 
     def option_id(self, name: str) -> str:
         """Return the id of an option, which is made when there is none of this name."""
-        known = self.known_options()
-        for option in known:
+        for option in (self.data or {}).get("options") or ():
             if option["name"] == name:
                 return str(option["id"])
-        return self._add_option(name, known)
+        return self._add_option(name, self.known_options())
 
     def option_names(self) -> dict[str, str]:
         """Return the options' names by id; empty for a column that is no select."""

@@ -43,9 +43,9 @@ class Renderer:
 
     def rows(self, rows: Sequence[Row], columns: Sequence[Column]) -> list[dict[str, Json]]:
         """Return rows as objects of the system fields and the given columns."""
-        parts = self.fields(rows) | {
-            (column.name if self.convert else column.key): self.cells(column, rows) for column in columns
-        }
+        cells = self.cells_of(columns, rows)
+        names = [column.name if self.convert else column.key for column in columns]
+        parts = self.fields(rows) | dict(zip(names, cells, strict=True))
         out = objects(parts, len(rows), seed=self.options.seed)
         return [_without_empty(row) for row in out] if self._omits_empty() else out
 
@@ -62,19 +62,22 @@ class Renderer:
             return [row["_id"] in archived for row in rows] if archived else [False] * len(rows)
         return [row.get(field) for row in rows]
 
-    def cells(self, column: Column, rows: Sequence[Row]) -> list[Json]:
-        """Return one column of rows."""
+    def cells_of(self, columns: Sequence[Column], rows: Sequence[Row]) -> list[Sequence[Json]]:
+        """Return columns of rows, system fields among them; each row is gone through once."""
+        keys = [column.key for column in columns]
+        raw = list(zip(*[tuple(map(row.get, keys)) for row in rows], strict=True)) or [()] * len(columns)
+        return [self.cells(column, rows, raw[place]) for place, column in enumerate(columns)]
+
+    def cells(self, column: Column, rows: Sequence[Row], raw: Sequence[Json]) -> Sequence[Json]:
+        """Return one column of rows, given its raw cells."""
+        if column.key == "_archived":
+            return self.field("_archived", rows)
         if column.type == "link":
             return self._links(column, rows)
-        raw = self.values(column, rows)
+        if column.compute is not None:
+            raw = [column.compute(row) for row in rows]
         form = self._form(column)
         return raw if form is None else [None if cell is None else form(cell) for cell in raw]
-
-    def values(self, column: Column, rows: Sequence[Row]) -> list[Json]:
-        """Return the raw cells of one column, formulas computed."""
-        compute = column.compute
-        key = column.key
-        return [row.get(key) for row in rows] if compute is None else [compute(row) for row in rows]
 
     def linked(self, column: Column, row_id: str) -> list[dict[str, Json]]:
         """Return all records that a row is linked to: row id and display value."""
@@ -85,7 +88,7 @@ class Renderer:
         there = [row for other in others if (row := far.row(other)) is not None]
         shown = next((c for c in far.columns if c.key == data.get("display_column_key")), far.columns[0])
         renderer = Renderer(self.base, far, self.options, self.convert, self.legacy)
-        values = renderer.cells(shown, there) if shown.type != "link" else [None] * len(there)
+        values = renderer.cells_of([shown], there)[0] if shown.type != "link" else [None] * len(there)
         return [
             {"row_id": row["_id"], "display_value": value} for row, value in zip(there, values, strict=True)
         ]
@@ -111,8 +114,7 @@ class Renderer:
         if column.type in _NUMBERS:
             return _number
         if column.type == "date":
-            zone = self.options.zone
-            return None if self.legacy else lambda cell: zoned(cell, zone)
+            return None if self.legacy else _dates(self.options.zone)
         if column.type == "long-text":
             return lambda cell: cell.get("text") if isinstance(cell, dict) else cell
         if column.type in {"formula", "link-formula"}:
@@ -136,9 +138,18 @@ def objects(parts: Mapping[str, Sequence[Json]], count: int, *, seed: int) -> li
     return out
 
 
-def zoned(cell: str, zone: ZoneInfo) -> str:
-    """Return a stored date as RFC 3339 with the zone's offset of that day."""
-    return datetime.fromisoformat(cell).replace(tzinfo=zone).isoformat()
+def _dates(zone: ZoneInfo) -> Callable[[str], str]:
+    """Return the rendering of stored dates: RFC 3339 with the zone's offset of that day."""
+    known: dict[str, str] = {}
+
+    def zoned(cell: str) -> str:
+        """Return one date."""
+        found = known.get(cell)
+        if found is None:
+            found = known[cell] = datetime.fromisoformat(cell).replace(tzinfo=zone).isoformat()
+        return found
+
+    return zoned
 
 
 def _number(cell: Json) -> Json:

@@ -13,23 +13,29 @@ from crantdb.sandbox.seatable.sql.names import AGGREGATES
 from crantdb.sandbox.seatable.sql.tree import Binary, Call, Constant, Item, Name, Unary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from crantdb.sandbox.seatable.base import Base
     from crantdb.sandbox.seatable.cells import Json
     from crantdb.sandbox.seatable.model import Column
     from crantdb.sandbox.seatable.options import Options
-    from crantdb.sandbox.seatable.sql.compile import Compiler, Env
+    from crantdb.sandbox.seatable.sql.compile import Compiler, Env, Read
     from crantdb.sandbox.seatable.sql.tree import Node
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One column of a result: its key, its metadata, and its values in rows."""
+    """One column of a result.
+
+    Attributes:
+        key: its key in the results' objects.
+        metadata: what the answer tells of it.
+        of: the value from a row, or the table's place and the column where it is a plain one.
+    """
 
     key: str
     metadata: dict[str, Json]
-    values: Callable[[Sequence[Env]], list[Json]]
+    of: Read | tuple[int, Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,18 @@ class Output:
             parts += [self._column(*self.compiler.find(Name(name, table.name)), None) for name in names]
         return list({part.key: part for part in parts}.values())
 
+    def values(self, parts: Sequence[Part], envs: Sequence[Env]) -> dict[str, Sequence[Json]]:
+        """Return the columns of rows by key."""
+        out: dict[str, Sequence[Json]] = {}
+        for place, table in enumerate(self.compiler.tables):
+            plain = [part for part in parts if isinstance(part.of, tuple) and part.of[0] == place]
+            columns = [part.of[1] for part in plain if isinstance(part.of, tuple)]
+            renderer = Renderer(self.base, table, self.options, self.convert, self.legacy)
+            cells = renderer.cells_of(columns, [env[place] for env in envs])
+            out |= {part.key: found for part, found in zip(plain, cells, strict=True)}
+        computed = {part.key: part.of for part in parts if not isinstance(part.of, tuple)}
+        return out | {key: [self._value(read(env)) for env in envs] for key, read in computed.items()}
+
     def _item(self, item: Item) -> Part:
         """Return one selected expression."""
         if isinstance(item.of, Name):
@@ -69,7 +87,7 @@ class Output:
         read = self.compiler.compile(item.of)
         key = item.alias or (self._spelled(item.of) if isinstance(item.of, Binary) else item.text)
         metadata = {"key": key, "name": key, "type": _type(item.of), "data": None}
-        return Part(key, metadata, lambda envs: [self._value(read(env)) for env in envs])
+        return Part(key, metadata, read)
 
     def _column(self, place: int, column: Column, alias: str | None) -> Part:
         """Return a plain column or system field.
@@ -89,15 +107,7 @@ class Output:
             "type": column.type,
             "data": data,
         }
-        table = self.compiler.tables[place]
-        renderer = Renderer(self.base, table, self.options, self.convert, self.legacy)
-
-        def values(envs: Sequence[Env]) -> list[Json]:
-            """Return the column's cells in rows."""
-            rows = [env[place] for env in envs]
-            return renderer.field(column.key, rows) if column.key in SYSTEM else renderer.cells(column, rows)
-
-        return Part(key, metadata, values)
+        return Part(key, metadata, (place, column))
 
     def _value(self, value: Json) -> Json:
         """Return a computed value as JSON."""

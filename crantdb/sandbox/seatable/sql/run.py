@@ -114,8 +114,7 @@ class _Query:
             envs = sorted(envs, key=lambda env, read=read: sort_key(read(env)), reverse=descending)  # type: ignore[misc]
         cut = slice(self.select.offset, self.select.offset + self._limit())
         some = list(envs if self.select.distinct else itertools.islice(envs, cut.start, cut.stop))
-        parts = {column.key: column.values(some) for column in columns}
-        results = objects(parts, len(some), seed=self.options.seed)
+        results = objects(output.values(columns, some), len(some), seed=self.options.seed)
         if self.select.distinct:
             results = list({hashable(row): row for row in results}.values())[cut]
         self._check_cells(len(results) * len(columns))
