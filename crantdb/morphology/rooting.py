@@ -75,7 +75,7 @@ class Forest:
         parent = np.where(before < 0, np.arange(self._count), before)
         total, top = path_lengths(parent, distances(xyz, parent, np.arange(self._count)))
         if len(roots) == 1:
-            return np.argmax(total, keepdims=True)
+            return np.array([np.argmax(total)])
         ranking = np.lexsort((-total, top))
         ends: NDArray[np.int64] = ranking[np.unique(top[ranking], return_index=True)[1]]
         return ends

@@ -31,7 +31,7 @@ def symmetric(
     columns = np.empty(2 * len(low), dtype=np.int32)
     values = np.empty(2 * len(low))
     # Smaller neighbours come first in a row: edges sorted by (high, low). Larger ones follow: the edges' own order.
-    order = np.argsort(high, kind="stable")
+    order = _order(high)
     first = _places(starts, smaller, 0)
     columns[first] = low[order]
     values[first] = weight[order]
@@ -63,16 +63,12 @@ def shortest_tree(
         high: the larger end.
         length: length of each edge; infinite ones come last.
     """
-    from scipy.sparse import csr_array  # noqa: PLC0415 (takes a while to load)
     from scipy.sparse.csgraph import minimum_spanning_tree  # noqa: PLC0415 (takes a while to load)
 
     order = _ascending(length)
     rank = np.empty(len(order))
     rank[order] = np.arange(1, len(order) + 1)
-    starts = np.zeros(count + 1, dtype=np.int32)
-    np.cumsum(np.bincount(low, minlength=count), out=starts[1:])
-    matrix = csr_array((rank, high.astype(np.int32), starts), shape=(count, count))
-    kept = minimum_spanning_tree(matrix, overwrite=True).data
+    kept = minimum_spanning_tree(_upper(count, low, high, rank), overwrite=True).data
     chosen = np.zeros(len(order), dtype=np.bool_)
     chosen[order[kept.astype(np.int64) - 1]] = True
     return np.flatnonzero(chosen)
@@ -80,26 +76,48 @@ def shortest_tree(
 
 def _ascending(length: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the order of lengths, equal ones as they stand; L2 positions are whole, which sorts faster."""
-    bits = len(length).bit_length()
     square = np.rint(length * length)
-    if len(length) and square.max() < 2.0 ** (62 - bits) and (np.sqrt(square) == length).all():
-        key = square.astype(np.int64) << bits
-        key |= np.arange(len(length))
-        key.sort()
-        key &= (1 << bits) - 1
-        return key
+    if len(length) and square.max() < 2.0**52 and (np.sqrt(square) == length).all():
+        return _order(square.astype(np.int64))
     return np.argsort(length, kind="stable")
 
 
+def _order(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the stable order of whole numbers from 0 on: sorted with their places in the low bits, where they fit."""
+    bits = len(values).bit_length()
+    if len(values) and int(values.max()) >= 1 << (62 - bits):
+        return np.argsort(values, kind="stable")
+    key = values << bits
+    key |= np.arange(len(values))
+    key.sort()
+    key &= (1 << bits) - 1
+    return key
+
+
 def parts_of(count: int, low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the connected part of each node, numbered by their smallest node; (n,)."""
+    """Return the connected part of each node, parts numbered in order of their smallest nodes; (n,).
+
+    Args:
+        count: number of nodes.
+        low: the smaller end of each edge; must ascend.
+        high: the larger end.
+    """
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 (takes a while to load)
 
-    _, label = connected_components(
-        symmetric(count, low, high, np.ones(len(low))), directed=True, connection="weak"
-    )
-    part: NDArray[np.int64] = label.astype(np.int64)
-    return part
+    part: NDArray[np.int64]
+    _, part = connected_components(_upper(count, low, high, np.ones(len(low))), directed=False)
+    return part.astype(np.int64)
+
+
+def _upper(
+    count: int, low: NDArray[np.int64], high: NDArray[np.int64], weight: NDArray[np.float64]
+) -> csr_array:
+    """Return the matrix of an undirected graph, each edge at its smaller end alone; `low` must ascend."""
+    from scipy.sparse import csr_array  # noqa: PLC0415 (takes a while to load)
+
+    starts = np.zeros(count + 1, dtype=np.int32)
+    np.cumsum(np.bincount(low, minlength=count), out=starts[1:])
+    return csr_array((weight, high.astype(np.int32), starts), shape=(count, count))
 
 
 def bridges(xyz: NDArray[np.float64], part: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
