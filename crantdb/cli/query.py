@@ -6,26 +6,20 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import duckdb
-import pyarrow.parquet as pq
 
 from crantdb.cli.output import output_for
+from crantdb.cli.results import BATCH_ROWS, rows, write_parquet
 from crantdb.cli.settings import OUTPUTS, Settings, verb
 from crantdb.errors import ConfigError, CrantdbError, QueryRefused
 from crantdb.warehouse.catalog import check_kept, connect, fence
-from crantdb.warehouse.durable import new_file
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.reading import check_reads
 from crantdb.warehouse.register import register
 from crantdb.warehouse.snapshot import read_snapshot, state_for
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-BATCH_ROWS = 10_000
 
 
 class QueryError(CrantdbError):
@@ -72,7 +66,19 @@ def sql_verb(
         # To a connection with the fences up, a file that is gone is one it may not look for.
         if isinstance(error, (duckdb.IOException, duckdb.PermissionException)):
             _check_kept(settings, con, (pins["version"], *pins["versions"]))
-        raise QueryError(str(error)) from error
+        raise _in_words(error, unsafe=pins["unsafe"]) from error
+
+
+def _in_words(error: duckdb.Error, *, unsafe: bool) -> CrantdbError:
+    """Return DuckDB's error as ours: of a mistake with the place it is at, of all else the first line."""
+    if isinstance(error, (duckdb.ParserException, duckdb.BinderException)):
+        return QueryError(str(error))
+    first = str(error).splitlines()[0]
+    if isinstance(error, duckdb.PermissionException) and not unsafe:
+        return QueryRefused(
+            f"{first}. A query may open the snapshot's files and nothing else; --unsafe lifts that"
+        )
+    return QueryError(first)
 
 
 def _check_kept(settings: Settings, con: duckdb.DuckDBPyConnection, versions: tuple[int | None, ...]) -> None:
@@ -113,28 +119,9 @@ def _answer(
             continue
         reader = con.sql(statement.query).to_arrow_reader(BATCH_ROWS)
         if path is not None:
-            settings.say(f"wrote {_write_parquet(reader, path):,} rows to {path}")
+            settings.say(f"wrote {write_parquet(reader, path):,} rows to {path}")
         else:
-            output_for(settings.output).rows(reader.schema.names, _rows(reader))
-
-
-def _rows(reader: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - pyarrow is untyped
-    """Yield the rows of a result as Python values, a batch at a time."""
-    for batch in reader:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def _write_parquet(reader: Any, path: Path) -> int:  # noqa: ANN401 - pyarrow is untyped
-    """Write a result to a Parquet file, whole or not at all; return its rows."""
-    rows = 0
-    with (
-        new_file(path.absolute()) as handle,
-        pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer,
-    ):
-        for batch in reader:
-            writer.write_batch(batch)
-            rows += batch.num_rows
-    return rows
+            output_for(settings.output).rows(reader.schema.names, rows(reader))
 
 
 def duckdb_shell() -> str | None:
