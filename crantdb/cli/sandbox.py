@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from crantdb.cli.settings import Settings, verb
-from crantdb.config import config_text
+from crantdb.config import SeaTableSettings, config_text
 from crantdb.errors import ConfigError
 
 if TYPE_CHECKING:
     from crantdb.sandbox import Datastack
+    from crantdb.sandbox.seatable import SeaTable
 
 
 @verb("sandbox")
@@ -34,13 +35,18 @@ if TYPE_CHECKING:
 )
 @click.option("--token", help="Ask for this token (default: ask for none).")
 def sandbox_verb(settings: Settings, port: int, folder: Path | None, token: str | None, **world: int) -> None:
-    """Serve a generated world as CAVE does, until Ctrl-C, and print the config that points a warehouse at it."""
+    """Serve a generated world as CAVE and SeaTable do, until Ctrl-C, and print the config that points at it."""
     from crantdb.sandbox import Sandbox
 
     settings.say("making the world …" if folder is None else f"reading {folder} …")
     datastack = _datastack(folder, world)
-    with Sandbox(datastack, port=port, token=token, row_limit=world["row_limit"]) as sandbox:
-        click.echo(f"# crantdb.toml\n{config_text(datastack.name, sandbox.url)}")
+    seatable = _seatable(datastack, world["seed"], token)
+    limit = world["row_limit"]
+    with Sandbox(datastack, port=port, token=token, row_limit=limit, seatable=seatable) as sandbox:
+        mirrored = seatable and SeaTableSettings(
+            sandbox.url, seatable.bases[0].workspace_id, tuple(base.name for base in seatable.bases)
+        )
+        click.echo(f"# crantdb.toml\n{config_text(datastack.name, sandbox.url, seatable=mirrored)}")
         settings.say(
             f"serving {datastack.name} at {sandbox.url}; Ctrl-C ends it. In another terminal:\n"
             f"  crantdb init somewhere --datastack {datastack.name} --cave-server {sandbox.url}\n"
@@ -48,6 +54,13 @@ def sandbox_verb(settings: Settings, port: int, folder: Path | None, token: str 
         )
         while True:
             time.sleep(3600)
+
+
+def _seatable(datastack: Datastack, seed: int, token: str | None) -> SeaTable | None:
+    """Return a SeaTable with annotations of the generated world; None for tables that were given."""
+    from crantdb.sandbox.seatable import SeaTable, crantb_base
+
+    return None if datastack.truth is None else SeaTable(crantb_base(datastack, seed=seed).base, token=token)
 
 
 def _datastack(folder: Path | None, world: dict[str, int]) -> Datastack:
