@@ -43,9 +43,7 @@ def sandbox_verb(settings: Settings, port: int, folder: Path | None, token: str 
     seatable = _seatable(datastack, world["seed"], token)
     limit = world["row_limit"]
     with Sandbox(datastack, port=port, token=token, row_limit=limit, seatable=seatable) as sandbox:
-        mirrored = seatable and SeaTableSettings(
-            sandbox.url, seatable.bases[0].workspace_id, tuple(base.name for base in seatable.bases)
-        )
+        mirrored = None if seatable is None else _mirrored(seatable)
         click.echo(f"# crantdb.toml\n{config_text(datastack.name, sandbox.url, seatable=mirrored)}")
         settings.say(
             f"serving {datastack.name} at {sandbox.url}; Ctrl-C ends it. In another terminal:\n"
@@ -61,6 +59,12 @@ def _seatable(datastack: Datastack, seed: int, token: str | None) -> SeaTable | 
     from crantdb.sandbox.seatable import SeaTable, crantb_base
 
     return None if datastack.truth is None else SeaTable(crantb_base(datastack, seed=seed).base, token=token)
+
+
+def _mirrored(seatable: SeaTable) -> SeaTableSettings:
+    """Return the settings that mirror a SeaTable."""
+    names = tuple(base.name for base in seatable.bases)
+    return SeaTableSettings(seatable.url, seatable.bases[0].workspace_id, names)
 
 
 def _datastack(folder: Path | None, world: dict[str, int]) -> Datastack:
