@@ -8,7 +8,7 @@ import pytest
 
 from crantdb.schema import declarations
 from crantdb.warehouse.qualify import ROOMS, sql_objects, statements
-from tests.sql import connectivity_calls, id_calls
+from tests.sql import connectivity_calls, id_calls, l2_calls, region_calls
 from tests.warehouse.making import ROOT
 
 if TYPE_CHECKING:
@@ -76,32 +76,38 @@ def test_on_nothing_every_relation_stands_typed(
     assert found.items() <= types.items()
 
 
-CALLS = id_calls.CALLS | connectivity_calls.CALLS | {
-    "id_chunk": (
-        f"SELECT id, layer, segment FROM {{s}}.id_chunk([{2**56 + 5}])",
-        lambda _: [(2**56 + 5, 1, 5)],
-    ),
-    "id_layer": (f"SELECT {{s}}.id_layer({ROOT})", lambda _: [(8,)]),
-    "nm_to_voxel": ("SELECT {s}.nm_to_voxel(84.5, 42)", lambda _: [(2,)]),
-    "voxel_to_nm": ("SELECT {s}.voxel_to_nm(2, 42)", lambda _: [(84.0,)]),
-    "whole_id": (f"SELECT {{s}}.whole_id('{ROOT + 1}')", lambda _: [(ROOT + 1,)]),
-    "synapse": (
-        "SELECT id, pre_pt_root_id, pre_x_nm, ctr_z_nm, gaba FROM {s}.synapse([9, 3, 3, 77]) ORDER BY id",
-        lambda s: [
-            (i, ROOT + SHIFT[s] + i, 8.0 * (i + SHIFT[s]), 42.0 * (i + SHIFT[s]), 0.5)
-            for i in (3, 9)
-            if i in IDS[s]
-        ],
-    ),
-    "synapses": (
-        "SELECT id, pre_pt_root_id, post_pt_supervoxel_id, post_y_nm FROM {s}.synapses ORDER BY id",
-        lambda s: [(i, ROOT + SHIFT[s] + i, 2**56 + i, 8.0 * (i + SHIFT[s])) for i in IDS[s]],
-    ),
-    "synapses_by_post": (
-        "SELECT id, post_pt_root_id, ctr_z_nm FROM {s}.synapses_by_post ORDER BY id",
-        lambda s: [(i, ROOT + SHIFT[s] + i, 42.0 * (i + SHIFT[s])) for i in IDS[s]],
-    ),
-}
+CALLS = (
+    id_calls.CALLS
+    | connectivity_calls.CALLS
+    | l2_calls.CALLS
+    | region_calls.CALLS
+    | {
+        "id_chunk": (
+            f"SELECT id, layer, segment FROM {{s}}.id_chunk([{2**56 + 5}])",
+            lambda _: [(2**56 + 5, 1, 5)],
+        ),
+        "id_layer": (f"SELECT {{s}}.id_layer({ROOT})", lambda _: [(8,)]),
+        "nm_to_voxel": ("SELECT {s}.nm_to_voxel(84.5, 42)", lambda _: [(2,)]),
+        "voxel_to_nm": ("SELECT {s}.voxel_to_nm(2, 42)", lambda _: [(84.0,)]),
+        "whole_id": (f"SELECT {{s}}.whole_id('{ROOT + 1}')", lambda _: [(ROOT + 1,)]),
+        "synapse": (
+            "SELECT id, pre_pt_root_id, pre_x_nm, ctr_z_nm, gaba FROM {s}.synapse([9, 3, 3, 77]) ORDER BY id",
+            lambda s: [
+                (i, ROOT + SHIFT[s] + i, 8.0 * (i + SHIFT[s]), 42.0 * (i + SHIFT[s]), 0.5)
+                for i in (3, 9)
+                if i in IDS[s]
+            ],
+        ),
+        "synapses": (
+            "SELECT id, pre_pt_root_id, post_pt_supervoxel_id, post_y_nm FROM {s}.synapses ORDER BY id",
+            lambda s: [(i, ROOT + SHIFT[s] + i, 2**56 + i, 8.0 * (i + SHIFT[s])) for i in IDS[s]],
+        ),
+        "synapses_by_post": (
+            "SELECT id, post_pt_root_id, ctr_z_nm FROM {s}.synapses_by_post ORDER BY id",
+            lambda s: [(i, ROOT + SHIFT[s] + i, 42.0 * (i + SHIFT[s])) for i in IDS[s]],
+        ),
+    }
+)
 """How each object is called, and what it gives in each schema. An object without a line here fails its test."""
 
 
