@@ -50,6 +50,9 @@ VERBS: Mapping[str, tuple[str, str]] = {
 """Each verb: the module it lives in, and what it does. A module is loaded when its verb is used."""
 
 
+_INTERRUPTED = "interrupted. What was staged is kept: the same command goes on from there"
+
+
 class _Verbs(click.Group):
     """A group whose verbs load when they are used."""
 
@@ -108,15 +111,17 @@ def run(args: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return _say(
-            settings, "interrupted. What was staged is kept: the same command goes on from there", 130
-        )
+        return _say(settings, _INTERRUPTED, 130)
     except BrokenPipeError:
         # Whoever read our output (`| head`) has enough; nothing may be written to it any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except CrantdbError as error:
         return _say(settings, str(error), 1)
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):  # what DuckDB makes of Ctrl-C in the midst of a query
+            return _say(settings, _INTERRUPTED, 130)
+        return _say(settings, f"unexpected {type(error).__name__}: {error}", 1, hint=True)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, and the trace with -v
         return _say(settings, f"unexpected {type(error).__name__}: {error}", 1, hint=True)
     return code if isinstance(code, int) else 0

@@ -80,21 +80,27 @@ def write_sorted(
     for number, part in enumerate(ranges):
         path = into.with_name(f"{into.name}-part-{number:05d}.parquet")
         chosen_rows = rows if len(ranges) == 1 else rows.filter(part.condition(order[0]))
-        _copy(
-            con, chosen_rows.project(chosen).order(", ".join(f'"{name}" NULLS LAST' for name in order)), path
-        )
-        waiting.append(summing.submit(_described, path, part))
+        ordered = chosen_rows.project(chosen).order(", ".join(f'"{name}" NULLS LAST' for name in order))
+        partial = _copied(con, ordered, path)
+        waiting.append(summing.submit(_placed, partial, path, part))
     return tuple(future.result() for future in waiting)
 
 
 def _ranges(rows: duckdb.DuckDBPyRelation, key: str, full_rows: int) -> list[_Range]:
     """Return the ranges of the key that make a file each, in order; at least one."""
+    bounds = f'min("{key}"), max("{key}"), count(*), count(*) - count("{key}")'
+    [(low, high, total, missing)] = rows.aggregate(bounds).fetchall()
+    if total <= full_rows:
+        return [_Range(low, high, nulls=bool(missing), rows=total)]
+    return _whole_keys(rows, key, full_rows)
+
+
+def _whole_keys(rows: duckdb.DuckDBPyRelation, key: str, full_rows: int) -> list[_Range]:
+    """Return ranges of `full_rows` rows and more, cut where the key changes."""
     counted = (
         rows.aggregate(f'"{key}" AS key, count(*) AS n', f'"{key}"').order("key NULLS LAST").fetchnumpy()
     )
     counts = np.asarray(counted["n"], np.int64)
-    if not counts.size:
-        return [_Range(None, None, nulls=False, rows=0)]
     missing = np.ma.getmaskarray(counted["key"])
     keys = np.ma.getdata(counted["key"]).astype(np.int64)
     return [_range(keys, counts, missing, first, end) for first, end in _cuts(counts, full_rows)]
@@ -121,8 +127,8 @@ def _range(
     return _Range(int(there[0]), int(there[-1]), nulls=nulls, rows=rows)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, path: Path) -> None:
-    """Write rows as one file that appears under its name when it is whole and on the disk."""
+def _copied(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, path: Path) -> Path:
+    """Write rows as a file beside where they shall lie; return it, not yet flushed."""
     partial = neighbour(path)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,17 +138,26 @@ def _copy(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, path: P
                 f"PARQUET_VERSION 'V2', COMPRESSION zstd, COMPRESSION_LEVEL {_LEVEL}, "
                 f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, USE_TMP_FILE false)"
             )
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    return partial
+
+
+def _placed(partial: Path, path: Path, part: _Range) -> StagedFile:
+    """Flush a file to the disk, sum it and give it its name; return what a manifest will say of it."""
+    with storage_errors(path):
+        try:
             with partial.open("rb+") as handle:
                 sync_file(handle)
+            made = StagedFile(
+                path, part.rows, partial.stat().st_size, sha256_of(partial), part.low, part.high
+            )
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
         sync_folder(path.parent)
-
-
-def _described(path: Path, part: _Range) -> StagedFile:
-    """Return what a manifest will say of a written file."""
-    return StagedFile(path, part.rows, path.stat().st_size, sha256_of(path), part.low, part.high)
+    return made
 
 
 @contextlib.contextmanager
