@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Sleep = Callable[[float], None]
 
+MARGIN_S = 0.5
+"""Clocks are told in whole seconds: a window is waited for a little longer."""
+
 UNTOLD_WAITS_S = (5.0, 15.0, 45.0, 60.0)
 """Waits after a 429 that does not say how long."""
 
@@ -160,7 +163,7 @@ class Allowance:
         if self.limit is None or self.remaining is None or self.remaining >= limits.spare * self.limit:
             return 0.0
         wait = self.until_reset()
-        return 0.0 if wait is None or wait > limits.longest_wait_s else max(1.0, wait)
+        return 0.0 if wait is None or wait > limits.longest_wait_s else max(1.0, wait + MARGIN_S)
 
 
 def persist(act: Callable[[int], Result], limits: Limits, waiting: Waiting) -> Result:

@@ -1,0 +1,1 @@
+"""SeaTable as a source: types, pages, edits while reading, limits, faults."""
