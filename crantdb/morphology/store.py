@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crantdb.ids import BitLayout
+from crantdb.morphology.chunkgrid import ChunkGrid
+from crantdb.morphology.many import NeuronL2
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -39,6 +43,14 @@ class L2Neuron:
     max_dt_nm: NDArray[np.float64]
     size_nm3: NDArray[np.float64]
     area_nm2: NDArray[np.float64]
+
+    def given(self, root_at: NDArray[np.float64] | None = None) -> NeuronL2:
+        """Return it as `skeletonize_many` takes it.
+
+        Args:
+            root_at: a position for the root in nm, (3,), e.g. the nucleus; or None.
+        """
+        return NeuronL2(self.root_id, self.edges, self.l2_ids, self.points_nm, self.max_dt_nm, root_at)
 
     @property
     def missing(self) -> int:
@@ -86,6 +98,22 @@ _AMONG = (
     "WHERE root_id BETWEEN list_min($roots::BIGINT[]) AND list_max($roots::BIGINT[])"
 )
 """Only the roots asked for; the bounds let files sorted by root be skipped by their statistics."""
+
+
+def grid_of(con: duckdb.DuckDBPyConnection, *, schema: str = "main") -> ChunkGrid | None:
+    """Return the chunkedgraph's grid of chunks; None where the warehouse does not know its info.
+
+    Args:
+        con: a connection of `crantdb.connect`.
+        schema: the schema of the version.
+    """
+    rows = con.execute(f'FROM "{schema}".chunk_grid').fetchall()
+    bits = con.execute(f'SELECT layer, layer_bits, spatial_bits FROM "{schema}".id_layout').fetchall()
+    if not rows or not bits:
+        return None
+    [row] = rows
+    layout = BitLayout(bits[0][1], {layer: spatial for layer, _, spatial in bits})
+    return ChunkGrid(layout, (row[0], row[1], row[2]), (row[3], row[4], row[5]))
 
 
 def soma_points(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crantdb.morphology.chunkgrid import ChunkGrid
 from crantdb.warehouse.relations import relation_names, schema_of, voxel_resolution
 
 if TYPE_CHECKING:
@@ -96,3 +97,12 @@ def id_layout_rows(snapshot: Snapshot) -> list[list[Any]]:
     top = int(graph["n_bits_for_layer_id"])
     masks = {int(layer): int(bits) for layer, bits in graph["spatial_bit_masks"].items()}
     return [[layer, top, bits, 64 - top - 3 * bits] for layer, bits in sorted(masks.items())]
+
+
+def chunk_grid_rows(snapshot: Snapshot) -> list[list[Any]]:
+    """Return the row of `chunk_grid`, from the chunkedgraph's info; none when that does not say."""
+    try:
+        grid = ChunkGrid.from_info(snapshot.chunkedgraph or {})
+    except KeyError:
+        return []
+    return [[*grid.origin_nm, *grid.chunk_nm]]

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
 from crantdb.schema import declarations, declared_columns
-from crantdb.warehouse.described import id_layout_rows, snapshot_row, snapshots_row, tables_rows
+from crantdb.warehouse.described import (
+    chunk_grid_rows,
+    id_layout_rows,
+    snapshot_row,
+    snapshots_row,
+    tables_rows,
+)
 from crantdb.warehouse.manifest import read_manifest
 from crantdb.warehouse.qualify import qualified, sql_objects
 from crantdb.warehouse.relations import (
@@ -86,6 +92,7 @@ def _version_statements(
         "snapshots": _snapshots(place, snapshot),
         "tables": tables_rows(state, suffix),
         "id_layout": id_layout_rows(snapshot),
+        "chunk_grid": chunk_grid_rows(snapshot),
     }
     for name, content in rows.items():
         result += insert(f"{ident(schema)}.{name}", content)
