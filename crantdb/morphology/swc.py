@@ -86,6 +86,27 @@ def swc_columns(skeleton: Skeleton, *, labels: ArrayLike | None = None) -> tuple
         roots = len(skeleton.roots)
         msg = f"{roots} parts without a link between them: one SWC holds one tree; heal it, or take largest_part"
         raise NoSkeleton(msg)
+    xyz = np.rint(skeleton.xyz_nm).astype(np.int64)
+    radius = np.maximum(np.rint(skeleton.radius_nm).astype(np.int64), 1)
+    parent = np.where(skeleton.parent < 0, -1, skeleton.parent + 1)
+    return (
+        np.arange(1, count + 1),
+        swc_labels(skeleton, labels),
+        xyz[:, 0],
+        xyz[:, 1],
+        xyz[:, 2],
+        radius,
+        parent,
+    )
+
+
+def swc_labels(skeleton: Skeleton, labels: ArrayLike | None) -> NDArray[np.int64]:
+    """Return the SWC type of each node: those given, or 1 at the soma and 3 elsewhere; (n,).
+
+    Raises:
+        BadArgument: for labels of another shape.
+    """
+    count = len(skeleton)
     if labels is None:
         kind = np.full(count, DENDRITE, dtype=np.int64)
         if skeleton.soma >= 0:
@@ -95,10 +116,7 @@ def swc_columns(skeleton: Skeleton, *, labels: ArrayLike | None = None) -> tuple
     if kind.shape != (count,):
         msg = f"{kind.shape} labels for {count} nodes: give one a node"
         raise BadArgument(msg)
-    xyz = np.rint(skeleton.xyz_nm).astype(np.int64)
-    radius = np.maximum(np.rint(skeleton.radius_nm).astype(np.int64), 1)
-    parent = np.where(skeleton.parent < 0, -1, skeleton.parent + 1)
-    return np.arange(1, count + 1), kind, xyz[:, 0], xyz[:, 1], xyz[:, 2], radius, parent
+    return kind
 
 
 def rows_text(columns: Sequence[NDArray[np.int64]], units: Units) -> bytes:
