@@ -152,17 +152,10 @@ def _current(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], schema: str
     return np.asarray(here, np.bool_)
 
 
-def _mapped(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], schema: str) -> pl.DataFrame:  # noqa: ARG001
-    """Return the mapping of ids that do not occur in the snapshot."""
-    nothing = pl.lit(None)
-    return pl.DataFrame({"old_id": ids}, schema={"old_id": pl.Int64}).select(
-        "old_id",
-        nothing.cast(pl.Int64).alias("new_id"),
-        nothing.cast(pl.String).alias("method"),
-        pl.lit(0.0).alias("confidence"),
-        nothing.cast(pl.Boolean).alias("changed"),
-        pl.lit("unknown").alias("kind"),
-    )
+def _mapped(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], schema: str) -> pl.DataFrame:
+    """Return the mapping of ids that do not occur in the snapshot, by all that the warehouse knows."""
+    rows = con.sql(f'SELECT {", ".join(MAPPING)} FROM "{schema}".ids_at(?)', params=[ids.tolist()]).pl()
+    return rows.cast(dict(MAPPING))
 
 
 def _words(other: pl.DataFrame, given: int, con: duckdb.DuckDBPyConnection, schema: str) -> str:
