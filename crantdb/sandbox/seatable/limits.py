@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,9 +50,15 @@ class Window:
         self._limit = 1_000_000_000 if limit is None else limit
         self._clock = clock
         self._calls: deque[float] = deque()
+        self._lock = threading.Lock()
 
     def hit(self) -> Standing:
         """Count a call if it is let in; return how the caller stands after it."""
+        with self._lock:
+            return self._hit()
+
+    def _hit(self) -> Standing:
+        """Count a call, under the lock."""
         now = self._clock.unix()
         while self._calls and self._calls[0] <= now - _WINDOW_S:
             self._calls.popleft()

@@ -28,7 +28,7 @@ def insert_rows(
     ids: Ids = "random",
     author: str = ANNOTATOR,
 ) -> list[str]:
-    """Append rows; one operation each.
+    """Append rows, all or none; one operation each.
 
     Args:
         base: the base.
@@ -39,18 +39,26 @@ def insert_rows(
 
     Returns:
         The ids of the new rows.
+
+    Raises:
+        Refused: a column that does not exist, or a text in a number column.
     """
     given = [{}] * rows if isinstance(rows, int) else list(rows)
     with base.lock:
         into = base.table(table)
-        return [_insert(base, into, values, ids, author=author) for values in given]
+        cells = [raw_cells(into, values) for values in given]
+        wanted = [str(values.get("_id") or base.new_row_id(_LEADS[ids])) for values in given]
+        for row_id, some in zip(wanted, cells, strict=True):
+            _insert(base, into, row_id, some, author=author)
+        return wanted
 
 
 def append_socket_row(base: Base, table: str, values: Mapping[str, Json]) -> str:
     """Append a row as a websocket client can: without times and without a creator; return its id."""
     with base.lock:
         into = base.table(table)
-        row_id = _insert(base, into, values, "random", author=ANNOTATOR)
+        row_id = base.new_row_id()
+        _insert(base, into, row_id, raw_cells(into, values), author=ANNOTATOR)
         into.rows[row_id].update(dict.fromkeys(("_ctime", "_mtime", "_creator", "_last_modifier")))
         return row_id
 
@@ -123,15 +131,12 @@ def raw_cells(table: Table, values: Mapping[str, Json]) -> Row:
     }
 
 
-def _insert(base: Base, table: Table, values: Mapping[str, Json], ids: Ids, *, author: str) -> str:
-    """Append one row and return its id."""
-    cells = {key: raw for key, raw in raw_cells(table, values).items() if raw is not None}
-    row = base.new_row(stamp(base.clock.now()), author) | cells
-    row["_id"] = values.get("_id") or base.new_row_id(_LEADS[ids])
-    table.put(row)
-    operation = {"op_type": "insert_row", "table_id": table.id, "row_id": row["_id"], "row_data": cells}
+def _insert(base: Base, table: Table, row_id: str, cells: Row, *, author: str) -> None:
+    """Append one row of raw cells."""
+    filled = {key: raw for key, raw in cells.items() if raw is not None}
+    table.put(base.new_row(base.stamp(), author) | filled | {"_id": row_id})
+    operation = {"op_type": "insert_row", "table_id": table.id, "row_id": row_id, "row_data": filled}
     base.record(operation, author)
-    return str(row["_id"])
 
 
 def _record(base: Base, table: Table, row_id: str, operation: Mapping[str, Json], *, author: str) -> None:
