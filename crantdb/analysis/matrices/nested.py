@@ -214,3 +214,12 @@ class NestedMatrix(BlockMatrix):
         from crantdb.analysis.matrices.from_warehouse import square_from  # noqa: PLC0415 - it knows this class
 
         return square_from(cls, con, **options)
+
+    @classmethod
+    def by_region(
+        cls, con: duckdb.DuckDBPyConnection, regions: Iterable[str] | str | None = None, **options: Option
+    ) -> NeuropilCollection[Self]:
+        """Build a matrix a region from a warehouse; see `from_warehouse.matrices_by_region` for the parameters."""
+        from crantdb.analysis.matrices.from_warehouse import matrices_by_region  # noqa: PLC0415 - it knows this class
+
+        return matrices_by_region(cls, con, regions, **options)
