@@ -50,9 +50,7 @@ def instant(text: object) -> datetime | None:
     Raises:
         ValueError: when the text is no date.
     """
-    if _match(text)[5] is None:
-        return None
-    return datetime.fromisoformat(str(text)).astimezone(UTC).replace(microsecond=0)
+    return None if _match(text)[5] is None else _utc(text).replace(microsecond=0)
 
 
 def stamp_ms(text: object) -> int:
@@ -62,9 +60,24 @@ def stamp_ms(text: object) -> int:
         ValueError: when the text is no date.
     """
     _match(text)
-    moment = datetime.fromisoformat(str(text))
-    gone = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+    gone = _utc(text) - _EPOCH
     return (gone.days * 86_400 + gone.seconds) * 1000 + gone.microseconds // 1000
+
+
+def _utc(text: object) -> datetime:
+    """Return a moment in UTC; without offset it is UTC.
+
+    Raises:
+        ValueError: when it is no date, or one that is before the year 1 or after 9999 in UTC.
+    """
+    moment = datetime.fromisoformat(str(text))
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        msg = f"{text!r} is beyond the years that can be told"
+        raise ValueError(msg) from error
 
 
 def has_time(form: object) -> bool:
