@@ -1,0 +1,267 @@
+"""Annotations at as_of: typed, each with its root, and neurons made of them; committed with the tables they are from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from crantdb.errors import BadResponse, NotServed, SourceError, ValidationError
+from crantdb.sync import annotation_rules as rules
+from crantdb.sync.annotation_columns import Mapped, is_damaged, typed_columns
+from crantdb.sync.coming import opened
+from crantdb.sync.making import declare, fill, staged
+from crantdb.sync.positions import found_at_positions
+from crantdb.sync.root_history import Events, append, edits_since
+from crantdb.sync.root_overlaps import overlaps
+from crantdb.sync.roots import ANNOTATION, carried_supervoxels, cells, check_cave, resolve
+from crantdb.sync.typed_roots import look_at_typed_roots, roots_later
+from crantdb.warehouse.relations import ident
+
+if TYPE_CHECKING:
+    from crantdb.sources.chunkedgraph import Chunkedgraph
+    from crantdb.sync.coming import Coming, Made, Opened, Readable
+
+DEFAULT_TABLE = "CRANTb_meta"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """Which SeaTable table is the lab's annotations, and how it is read.
+
+    Attributes:
+        table: its name.
+        mapped: which of its columns means what, and its voxels.
+        backup_cells: a CAVE table of cells to look in where the soma table has none.
+    """
+
+    table: str = DEFAULT_TABLE
+    mapped: Mapped = field(default_factory=Mapped)
+    backup_cells: str | None = None
+
+
+@dataclass(slots=True)
+class Derived:
+    """What was made for a commit.
+
+    Attributes:
+        tables: tables of the version.
+        appended: rows for the logs.
+        messages: what the user should read.
+    """
+
+    tables: list[Made] = field(default_factory=list)
+    appended: list[Made] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+
+def derive(coming: Coming, graph: Chunkedgraph | None, annotated: Annotated | None = None) -> Derived:
+    """Make what a commit holds beside its mirrored tables; every root in it is of the version's moment.
+
+    The tables are `annotations`, `neurons`, `root_ids` and `cell_ids`; the logs `root_history`, `root_anchors` and
+    `root_overlaps` gain rows.
+
+    Args:
+        coming: what the commit is to hold.
+        graph: the datastack's chunkedgraph; None for a datastack without one.
+        annotated: how the lab's annotations are read.
+
+    Raises:
+        SourceError: when the chunkedgraph does not answer: nothing can be committed, and the message says so.
+        ValidationError: when an annotation would be lost, or a declared constraint breaks.
+        StorageError: when the disk refuses.
+    """
+    annotated = annotated or Annotated()
+    result = Derived()
+    with opened(coming) as there:
+        there.con.execute("SET TimeZone = 'UTC'")
+        table = there.table("seatable", annotated.table)
+        try:
+            _make(coming, there, graph, annotated, result)
+        except SourceError as error:
+            stale = "annotations and root ids" if table is not None else "root ids"
+            msg = (
+                f"the {stale} of version {coming.version} need the chunkedgraph, which did not answer: {error}. "
+                f"Nothing was committed; what was fetched is kept: run the command again"
+            )
+            error.args = (msg,)
+            raise
+    return result
+
+
+def _make(
+    coming: Coming,
+    there: Opened,
+    graph: Chunkedgraph | None,
+    annotated: Annotated,
+    result: Derived,
+) -> None:
+    """Make every table, in the order in which they need each other."""
+    table = there.table("seatable", annotated.table)
+    carried_supervoxels(coming, there)
+    _read_typed(there, table, annotated.mapped)
+    asked = resolve(coming, there, graph)
+    found_at_positions(coming, there, graph)
+    wrong = check_cave(coming, there, graph)
+    cells(coming, there, annotated.backup_cells)
+    events = Events()
+    _annotations(coming, there, graph, table, events)
+    how = "not resolved: the datastack has no chunkedgraph"
+    if graph is not None:
+        how = f"roots_binary at as_of, {asked:,} supervoxels asked for by this sync"
+        _history(coming, there, graph, events, result)
+    result.tables += [
+        staged(
+            coming,
+            there,
+            "root_ids",
+            order=("supervoxel_id",),
+            key="supervoxel_id",
+            completeness=how,
+            exceptions=wrong,
+        ),
+        staged(
+            coming,
+            there,
+            "cell_ids",
+            order=("cell_id", "rank", "source"),
+            key="cell_id",
+            completeness="derived",
+        ),
+    ]
+    if table is not None:
+        result.tables += [
+            staged(
+                coming,
+                there,
+                "annotations",
+                order=("_id",),
+                completeness="derived",
+                exceptions=_counted(there),
+            ),
+            staged(coming, there, "neurons", order=("root_id",), key="root_id", completeness="derived"),
+        ]
+    _anchors(coming, there)
+    overlaps(coming, there)
+    for log, order in (
+        ("root_history", ("happened_at", "event", "root_id")),
+        ("root_anchors", ("root_id", "supervoxel_id")),
+        ("root_overlaps", ("one_version", "two_version", "one_root_id", "two_root_id")),
+    ):
+        if log == "root_history" and append(there, events) == 0:
+            continue
+        if there.rows(f"SELECT 1 FROM main.{log} LIMIT 1"):
+            result.appended.append(staged(coming, there, log, order=order, completeness="log", log=True))
+
+
+def _read_typed(there: Opened, table: Readable | None, mapped: Mapped) -> None:
+    """Make `typed`: the SeaTable's rows with typed columns, and whether an id of theirs is damaged."""
+    declare(there.con, "annotations")
+    declare(there.con, "neurons")
+    if table is None:
+        return
+    own = table.columns
+    damaged = {
+        name: "false" if column is None else is_damaged(ident(column), own[column])
+        for name in ("root_id", "supervoxel_id", "nucleus_id")
+        for column in [mapped.column(name, own)]
+    }
+    times = [
+        f"{ident(name)}::TIMESTAMP AS {name}" if name in own else f"NULL::TIMESTAMP AS {name}"
+        for name in ("_ctime", "_mtime")
+    ]
+    selected = ", ".join(["_id", *typed_columns(mapped, own), *times])
+    there.con.execute(
+        f"CREATE TABLE main.typed AS SELECT {selected}, {damaged['root_id']} AS root_is_damaged, "
+        f"{damaged['supervoxel_id']} OR {damaged['nucleus_id']} AS other_is_damaged FROM {table.relation}"
+    )
+    # What is damaged is no id, though the digits of '1' are.
+    there.con.execute("UPDATE main.typed SET root_id_typed = NULL WHERE root_is_damaged")
+    there.con.execute(
+        f"INSERT INTO main.carried SELECT DISTINCT supervoxel_id, {ANNOTATION} FROM main.typed WHERE supervoxel_id > 1"
+    )
+
+
+def _annotations(
+    coming: Coming, there: Opened, graph: Chunkedgraph | None, table: Readable | None, events: Events
+) -> None:
+    """Make `annotations` and `neurons`.
+
+    Raises:
+        ValidationError: when a row of the SeaTable, or an annotation with a root, would be lost.
+    """
+    if table is None:
+        return
+    there.con.execute(rules.PLACED)
+    look_at_typed_roots(coming, there, graph, events)
+    roots_later(there, graph, max(table.fetched_at.astimezone(UTC), coming.as_of))
+    there.con.execute(rules.ANNOTATED)
+    fill(there.con, "annotations", rules.ANNOTATIONS)
+    fill(there.con, "neurons", rules.NEURONS)
+    counts = "SELECT (SELECT count(*) FROM main.typed), (SELECT count(*) FROM main.annotations)"
+    rooted = (
+        "SELECT (SELECT count(*) FROM main.annotations WHERE root_id IS NOT NULL), "
+        "(SELECT coalesce(sum(annotation_count), 0)::BIGINT FROM main.neurons)"
+    )
+    for name, query in (("annotations", counts), ("neurons", rooted)):
+        [(due, made)] = there.rows(query)
+        if due != made:
+            raise ValidationError(name, f"loses none of {due:,} annotations (has {made:,})", abs(due - made))
+
+
+def _counted(there: Opened) -> dict[str, int]:
+    """Count what is the matter with annotations: their statuses but for current, and their findings."""
+    statuses = there.rows(
+        "SELECT 'root_status is ' || root_status, count(*) FROM main.annotations "
+        "WHERE root_status <> 'current' GROUP BY ALL ORDER BY ALL"
+    )
+    findings = there.rows(
+        "SELECT unnest(findings) AS finding, count(*) FROM main.annotations GROUP BY ALL ORDER BY ALL"
+    )
+    unplaced = there.rows("SELECT 'root_id is NULL', count(*) FROM main.annotations WHERE root_id IS NULL")
+    return {str(name): int(count) for name, count in (*statuses, *findings, *unplaced)}
+
+
+def _history(coming: Coming, there: Opened, graph: Chunkedgraph, events: Events, result: Derived) -> None:
+    """Note all edits since the last version; a server that cannot list them is no reason to commit nothing."""
+    try:
+        edits_since(coming, there, graph, events)
+    except (BadResponse, NotServed) as error:
+        result.messages.append(f"note: the history of roots was not continued: {error}")
+
+
+def _anchors(coming: Coming, there: Opened) -> None:
+    """Make `root_anchors`: supervoxels seen in roots that the log does not have yet."""
+    declare(there.con, "root_anchors")
+    log = there.table("history", "root_anchors")
+    known = "" if log is None else f"ANTI JOIN {log.relation} AS known USING (root_id, supervoxel_id)"
+    at = coming.as_of.astimezone(UTC).replace(tzinfo=None)
+    fill(
+        there.con,
+        "root_anchors",
+        f"""
+        SELECT root_id, supervoxel_id, rank, seen_at FROM (
+            SELECT root_id, supervoxel_id, min(rank) AS rank, min(seen_at) AS seen_at
+            FROM (
+                SELECT root_ids.root_id, carried.supervoxel_id, carried.rank, TIMESTAMP '{at}' AS seen_at
+                FROM main.carried AS carried JOIN main.root_ids AS root_ids USING (supervoxel_id)
+                WHERE root_ids.root_id > 1
+                {_HELD if _has(there, "held") else ""}
+            )
+            GROUP BY ALL
+        ) {known}
+        """,
+    )
+
+
+_HELD = f"""
+                UNION ALL
+                SELECT typed_root_id, supervoxel_id, {ANNOTATION}, seen_at FROM main.held WHERE root_id = typed_root_id
+"""
+
+
+def _has(there: Opened, table: str) -> bool:
+    """Tell whether a table of `main` was made."""
+    return bool(
+        there.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND schema_name = 'main'", [table])
+    )
