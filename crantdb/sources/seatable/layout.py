@@ -148,19 +148,20 @@ def _free(name: str, key: str, taken: set[str]) -> str:
 def _column(column: Physical, rows: Sequence[Mapping[str, Any]], notes: Notes) -> pa.Array:
     """Return one column of a page; a cell that is not of its type is NULL and noted."""
     key, cell = column.key, column.kind.cell
+    given = [row.get(key) for row in rows]
     values: list[Any] = []
-    for row in rows:
-        value = row.get(key)
-        if value is not None:
-            try:
-                value = cell(value)
-            except Untyped:
-                value = None
-                if column.main:
-                    notes.add(key, UNTYPED, row["_id"])
-        values.append(value)
+    for number, value in enumerate(given):
+        if value is None:
+            values.append(None)
+            continue
+        try:
+            values.append(cell(value))
+        except Untyped:
+            values.append(None)
+            if column.main:
+                notes.add(key, UNTYPED, rows[number]["_id"])
     for kind, noted in column.kind.noted if column.main else ():
-        for row in rows:
-            if row.get(key) is not None and noted(row[key]):
-                notes.add(key, kind, row["_id"])
+        for number, value in enumerate(given):
+            if value is not None and noted(value):
+                notes.add(key, kind, rows[number]["_id"])
     return pa.array(values, column.kind.arrow)

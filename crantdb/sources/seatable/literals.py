@@ -6,6 +6,8 @@ import json
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NoReturn
 
+__all__ = ["Literal", "canonical", "encodable", "encode_basestring", "load", "quoted"]
+
 
 class Literal(str):
     """A number as it stood in JSON: `500`, `499.99`, `576460752667713300`; never rounded by reading it."""
@@ -33,10 +35,10 @@ def _no_constant(name: str) -> NoReturn:
 def quoted(text: str) -> str:
     """Return a text as JSON; half a surrogate pair, which UTF-8 cannot carry, as an escape."""
     written: str = encode_basestring(text)
-    return written if _encodable(text) else encode_basestring_ascii(text)
+    return written if encodable(text) else encode_basestring_ascii(text)
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
     """Tell whether UTF-8 can carry a text."""
     if text.isascii():
         return True

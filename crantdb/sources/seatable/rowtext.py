@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crantdb.sources.seatable.literals import canonical, quoted
+from crantdb.sources.seatable.literals import canonical, encodable, encode_basestring, quoted
 from crantdb.sources.seatable.moments import stamp_ms, without_zone
 from crantdb.sources.seatable.types import NO_VALUES, SYSTEM
 
@@ -75,18 +75,26 @@ class RowWriter:
             if column.type in _ZONED | _STAMPED:
                 self._normal[column.key] = _stamp if column.type in _STAMPED else without_zone
         silent = [column.key for column in hashed if column.type in SILENT and column.key not in volatile]
+        self._names: dict[str, str] = {}
         self._silent = sorted({"_mtime", "_archived", *silent})
 
     def write(self, row: Mapping[str, Any]) -> RowText:
         """Return a row's raw JSON and its digest."""
+        found = self._written(row, encode_basestring)
+        # Half a surrogate pair is rare, and looking for one in every cell is not cheap.
+        return found if encodable(found.raw) else self._written(row, quoted)
+
+    def _written(self, row: Mapping[str, Any], quote: Callable[[str], str]) -> RowText:
+        """Return a row's text, its strings quoted by a function."""
         parts, hashed = [], []
         for key in sorted(row):
             value = row[key]
-            name, written = quoted(key), canonical(value)
-            parts.append(f"{name}:{written}")
+            name = self._names.get(key) or self._names.setdefault(key, f"{quoted(key)}:")
+            written = name + (quote(value) if type(value) is str else canonical(value))
+            parts.append(written)
             if value is not None and key in self._hashed:
                 normal = self._normal.get(key)
-                hashed.append(f"{name}:{canonical(normal(value)) if normal else written}")
+                hashed.append(name + canonical(normal(value)) if normal else written)
         return RowText(f"{{{','.join(parts)}}}", _digest(",".join(hashed)))
 
     def fingerprint(self, row: Mapping[str, Any]) -> bytes:
