@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from crantdb.errors import SourceError, StorageError, Unreadable
 from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+from crantdb.sync.cave import is_news
 from crantdb.sync.dump_table import DumpJob, origin_of, stage_dump
 from crantdb.sync.finish import Forms
 from crantdb.sync.inventory import held, parent_of
 from crantdb.sync.known import check_merged, info_of, moment_of, source_of
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
-from crantdb.sync.run import is_news
 from crantdb.sync.selection import Wish, select
 from crantdb.warehouse.commit import Change, commit
 from crantdb.warehouse.layout import free_bytes

@@ -81,6 +81,11 @@ def _name(key: StagingKey) -> tuple[str, str, int | None, str]:
     return key.schema, key.table, key.version, key.as_of
 
 
+def clear_shared(warehouse: Warehouse) -> None:
+    """Remove what is staged of SeaTable's tables and of logs: committed, found the same, or to be made anew."""
+    clear(warehouse, [key for key in staged(warehouse) if key.schema in {"seatable", "history"}])
+
+
 def left_over(warehouse: Warehouse, cave: Cave, mine: Collection[StagingKey]) -> list[str]:
     """Return a line for each version with staged tables that a sync of `mine` will not finish."""
     others: dict[int, int] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crantdb.errors import NotServed, ReferenceNotLoaded, Unreadable
-from crantdb.sync.run import ROW_BYTES, SYNAPSE_BYTES, choose
+from crantdb.sync.cave import ROW_BYTES, SYNAPSE_BYTES, choose
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.snapshot import current
 

@@ -1,21 +1,18 @@
-"""A sync, from the first question to the commit: the story; each step is told one call deeper."""
+"""A sync, from the first question to its one commit: the story; each step is told one call deeper."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from crantdb.errors import NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
-from crantdb.sync.cave_table import stage, staging_key
-from crantdb.sync.finish import Forms
-from crantdb.sync.inventory import clear_committed, held, left_over, parent_of
+from crantdb.errors import ConfigError, SourceError
+from crantdb.sync import cave as from_cave
+from crantdb.sync.inventory import clear_committed, clear_shared, parent_of
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
-from crantdb.sync.selection import Selection, Wish, select
+from crantdb.sync.seatable import part as from_seatable
 from crantdb.warehouse.commit import Change, commit
-from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.lock import writing
 from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.staging import clear
@@ -23,20 +20,12 @@ from crantdb.warehouse.staging import clear
 if TYPE_CHECKING:
     from crantdb.config import Config
     from crantdb.sources.cave import Cave
-    from crantdb.sources.materialization import RemoteTable
+    from crantdb.sync.cave import CavePart
     from crantdb.sync.progress import Progress
-    from crantdb.warehouse.commit import TableFacts
+    from crantdb.sync.seatable.part import BaseReport, SeaTable, SeaTablePart
+    from crantdb.sync.selection import Wish
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.state import Snapshot
-    from crantdb.warehouse.validate import ValidTable
-
-ROW_BYTES = 45
-"""Bytes of a row of a wide table in our Parquet (measured on synthetic CRANTb synapses)."""
-
-SYNAPSE_BYTES = 80
-"""Bytes of a synapse in its five forms (measured on the same)."""
-
-CLOCKS_APART_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +35,12 @@ class SyncReport:
     Attributes:
         snapshot: the snapshot that is current now.
         changed: whether this sync made it.
-        fetched: the tables it brought, with their rows.
+        fetched: the tables it brought, with their rows; those of SeaTable as ``<base>.<table>``.
         skipped: tables that could not be read, with the reason.
         seconds: how long it took.
         requests: how many requests it made.
         bytes_received: how many bytes came over the network.
+        bases: what became of each SeaTable base.
     """
 
     snapshot: Snapshot
@@ -60,193 +50,160 @@ class SyncReport:
     seconds: float
     requests: int
     bytes_received: int
+    bases: tuple[BaseReport, ...] = ()
 
 
 def sync(
-    cave: Cave,
+    cave: Cave | None,
     warehouse: Warehouse,
     config: Config,
     wish: Wish,
     progress: Progress | None = None,
     *,
+    seatable: SeaTable | None = None,
     memory: str | None = None,
 ) -> SyncReport:
-    """Bring a materialization version into the warehouse as a new snapshot.
+    """Bring a materialization version, SeaTable's bases, or both into the warehouse as one new snapshot.
 
-    Interrupted at any moment, it leaves the last snapshot as it was, and a staging from which the next
-    sync goes on.
+    Interrupted at any moment, it leaves the last snapshot as it was, and of CAVE's tables a staging from which
+    the next sync goes on.
+
+    Args:
+        cave: the datastack; None to leave CAVE's tables as they are.
+        warehouse: where.
+        config: its configuration.
+        wish: what to bring of CAVE.
+        progress: hears how it goes.
+        seatable: where annotations come from; None to leave them as they are.
+        memory: the memory promise, e.g. ``4GB``.
 
     Raises:
         WarehouseBusy: when another process writes to the warehouse.
-        SourceError: when the server does not give everything.
-        ValidationError: when rows break a promise.
+        SourceError: when a server does not give everything.
+        ValidationError: when rows break a promise, or too many of SeaTable's vanished.
         WarehouseError: when the store refuses.
-        ConfigError: when the memory promise is too small.
+        ConfigError: when the memory promise is too small, or there is nothing to sync from.
     """
+    if cave is None and seatable is None:
+        msg = "there is nothing to sync from: name cave or seatable, or configure them in crantdb.toml"
+        raise ConfigError(msg)
     progress = progress or Silence()
-    start = time.monotonic()
-    forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, promised_bytes(memory))
+    start, memory_bytes = time.monotonic(), promised_bytes(memory)
     with writing(warehouse, "sync"):
         parent = parent_of(warehouse, config)
         clear_committed(warehouse)
-        selection = choose(cave, warehouse, config, wish, parent)
-        _say_first(cave, warehouse, selection, progress)
-        tables, skipped = _stage_all(cave, warehouse, selection, forms=forms, progress=progress)
-        snapshot, changed = parent, False
-        if tables or is_news(selection, parent):
-            cave.check_version(selection.version)
-            snapshot = commit(warehouse, _change(cave, selection, parent, tables, skipped, progress=progress))
-            changed = True
-            clear(warehouse, [staging_key(cave, selection.version, table) for table, _ in selection.fetch])
+        ours = theirs = None
+        if cave is not None:
+            ours = from_cave.fetch(
+                cave, warehouse, config, wish, parent, memory_bytes=memory_bytes, progress=progress
+            )
+        if seatable is not None:
+            theirs = _annotations(seatable, warehouse, config, parent, progress, beside=cave is not None)
+        snapshot = parent
+        if (ours is not None and ours.is_news(parent)) or (theirs is not None and theirs.is_news):
+            snapshot = commit(warehouse, _change(cave, config, parent, ours, theirs, progress=progress))
+            clear(warehouse, [] if ours is None else ours.keys)
             progress.say(f"committed snapshot {snapshot.number}")
+        clear_shared(warehouse)
     assert snapshot is not None  # noqa: S101 - a sync without a parent always commits
     keep_registered(warehouse, snapshot)
     return SyncReport(
-        snapshot,
-        changed,
-        {valid.staged.key.table: valid.staged.rows for valid, facts in tables if facts.kind != "derived"},
-        skipped,
-        time.monotonic() - start,
-        cave.transport.meter.requests,
-        cave.transport.meter.bytes,
+        snapshot=snapshot,
+        changed=snapshot is not parent,
+        fetched=_fetched(ours, theirs),
+        skipped={} if ours is None else ours.skipped,
+        seconds=time.monotonic() - start,
+        requests=(0 if cave is None else cave.transport.meter.requests)
+        + (0 if theirs is None else theirs.requests),
+        bytes_received=(0 if cave is None else cave.transport.meter.bytes)
+        + (0 if theirs is None else theirs.bytes_received),
+        bases=() if theirs is None else tuple(theirs.reports),
     )
 
 
-def is_news(selection: Selection, parent: Snapshot | None) -> bool:
-    """Tell whether a snapshot of this version would say something new although no table was fetched."""
-    if parent is None or selection.version.number not in parent.versions:
-        return True
-    return selection.main and parent.main.version != selection.version.number
+def _annotations(
+    seatable: SeaTable,
+    warehouse: Warehouse,
+    config: Config,
+    parent: Snapshot | None,
+    progress: Progress,
+    *,
+    beside: bool,
+) -> SeaTablePart:
+    """Read SeaTable; when it fails beside CAVE, say that CAVE's tables need not wait for it."""
+    try:
+        return from_seatable.fetch(seatable, warehouse, config, parent, progress)
+    except SourceError:
+        if beside:
+            progress.say("SeaTable failed; what came from CAVE stays staged. Commit it: crantdb sync cave")
+        raise
 
 
-def choose(
-    cave: Cave, warehouse: Warehouse, config: Config, wish: Wish, parent: Snapshot | None
-) -> Selection:
-    """Ask the server what there is, and decide what to fetch.
-
-    Raises:
-        VersionUnavailable, NotServed, TimeMismatch: when the wish cannot be met.
-        SourceError: when the server does not answer.
-    """
-    version = cave.choose_version(wish.version)
-    asked = wish if wish.tables is not None else Wish(wish.version, config.cave.tables, wish.drop)
-    return select(
-        version,
-        cave.tables(version),
-        wish=asked,
-        exclude=config.cave.exclude,
-        parent=parent,
-        have=held(warehouse, version, config),
-    )
-
-
-def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress) -> None:
-    """Say what is to be done, and what the user should know before it is."""
-    version = selection.version
-    progress.say(
-        f"{cave.datastack} version {version.number}, as of {version.as_of:%Y-%m-%d %H:%M} UTC: "
-        f"{len(selection.fetch)} tables and views to fetch, {len(selection.carried)} here already"
-    )
-    clock = cave.server_clock()
-    apart = 0.0 if clock is None else abs((datetime.now(UTC) - clock).total_seconds())
-    if apart > CLOCKS_APART_S:
-        progress.say(
-            f"note: this machine's clock and the server's are {apart:,.0f} s apart; "
-            f"every moment in the data is the server's"
-        )
-    mine = {staging_key(cave, version, table) for table, _ in selection.fetch}
-    for other in left_over(warehouse, cave, mine):
-        progress.say(other)
-
-
-def _stage_all(
-    cave: Cave, warehouse: Warehouse, selection: Selection, *, forms: Forms, progress: Progress
-) -> tuple[list[tuple[ValidTable, TableFacts]], dict[str, str]]:
-    """Stage every table; return the valid ones, and the others with the reason."""
-    tables: list[tuple[ValidTable, TableFacts]] = []
-    skipped: dict[str, str] = {}
-    expected = _count_all(cave, selection, skipped, progress)
-    _check_disk(warehouse, expected)
-    for table, must in selection.fetch:
-        if f"cave.{table.name}" in skipped:
-            continue
-        try:
-            tables += stage(cave, warehouse, selection.version, table, forms=forms, progress=progress)
-        except (Unreadable, ReferenceNotLoaded) as error:
-            _skip(table, must, error, skipped, progress)
-    return tables, skipped
-
-
-def _count_all(
-    cave: Cave, selection: Selection, skipped: dict[str, str], progress: Progress
-) -> dict[str, int]:
-    """Ask for every table's rows; note those whose server says at once that they cannot be read."""
-    expected: dict[str, int] = {}
-    for table, must in selection.fetch:
-        try:
-            expected[table.name] = cave.expected_rows(selection.version, table)
-        except (Unreadable, ReferenceNotLoaded) as error:
-            _skip(table, must, error, skipped, progress)
-        except NotServed as error:
-            cave.check_version(selection.version)
-            if must:
-                raise
-            _skip(table, must, error, skipped, progress)
-    return expected
-
-
-def _skip(
-    table: RemoteTable, must: bool, error: SourceError, skipped: dict[str, str], progress: Progress
-) -> None:
-    """Note a table that cannot be read, unless it was asked for by name."""
-    if must:
-        msg = f"{table.name} cannot be read: {error}. Ask its owner for access, or leave it out: --drop {table.name}"
-        raise Unreadable(msg, url=error.url, status=error.status) from error
-    skipped[f"cave.{table.name}"] = str(error)
-    progress.say(f"skipped {table.name}: {error}")
-
-
-def _check_disk(warehouse: Warehouse, expected: dict[str, int]) -> None:
-    """Refuse to begin what the disk cannot hold: the pieces and the files made of them."""
-    needed = (ROW_BYTES + SYNAPSE_BYTES) * sum(expected.values())
-    free = free_bytes(warehouse.root)
-    if needed > free:
-        msg = (
-            f"{sum(expected.values()):,} rows need about {needed / 1e9:.1f} GB while they are staged; "
-            f"{warehouse.root} has {free / 1e9:.1f} GB free. Free some space, or fetch fewer tables with --table"
-        )
-        raise StorageError(msg)
+def _fetched(ours: CavePart | None, theirs: SeaTablePart | None) -> dict[str, int]:
+    """Return the rows of every table that came."""
+    tables = [] if ours is None else ours.tables
+    fetched = {
+        valid.staged.key.table: valid.staged.rows for valid, facts in tables if facts.kind != "derived"
+    }
+    for report in [] if theirs is None else theirs.reports:
+        fetched |= {f"{report.base}.{name}": report.rows[name] for name in report.changed}
+    return fetched
 
 
 def _change(
-    cave: Cave,
-    selection: Selection,
+    cave: Cave | None,
+    config: Config,
     parent: Snapshot | None,
-    tables: list[tuple[ValidTable, TableFacts]],
-    skipped: dict[str, str],
+    ours: CavePart | None,
+    theirs: SeaTablePart | None,
     *,
     progress: Progress,
 ) -> Change:
-    """Return the change that the commit is to make."""
-    graph = None
-    try:
-        graph = cave.chunkedgraph_info()
-    except SourceError as error:
-        # The rows do not need it: `id_layout` is then as the snapshot before had it, or empty.
-        graph = None if parent is None or parent.chunkedgraph is None else dict(parent.chunkedgraph)
-        kept = "id_layout stays empty" if graph is None else "id_layout stays as it was"
-        progress.say(f"note: the chunkedgraph's info did not come, {kept}: {error}")
+    """Return the change that the commit is to make; without CAVE, its tables stay those of the parent."""
+    change = _of_cave(cave, config, parent, ours, progress)
+    if theirs is None:
+        return change
+    return replace(
+        change,
+        shared=theirs.shared,
+        appended=theirs.appended,
+        restated=theirs.restated,
+        dropped=theirs.dropped,
+    )
+
+
+def _of_cave(
+    cave: Cave | None, config: Config, parent: Snapshot | None, ours: CavePart | None, progress: Progress
+) -> Change:
+    """Return the change without SeaTable's part."""
+    if cave is None or ours is None:
+        main = None if parent is None else parent.main
+        return Change(
+            parent=parent,
+            operation="sync seatable",
+            datastack=config.datastack,
+            server=config.server,
+            info={} if parent is None else parent.info,
+            chunkedgraph=None if parent is None else parent.chunkedgraph,
+            version=None if main is None else main.version,
+            as_of=None if main is None else main.as_of,
+            tables=(),
+            carried=() if main is None else tuple(main.tables.values()),
+            skipped={} if main is None else main.skipped,
+        )
+    version = ours.selection.version
+    cave.check_version(version)
     return Change(
         parent=parent,
         operation="sync",
         datastack=cave.datastack,
         server=cave.server,
         info=cave.info,
-        chunkedgraph=graph,
-        version=selection.version.number,
-        as_of=selection.version.as_of,
-        tables=tables,
-        carried=selection.carried,
-        skipped=skipped,
-        main=selection.main,
+        chunkedgraph=from_cave.chunkedgraph_info(cave, parent, progress),
+        version=version.number,
+        as_of=version.as_of,
+        tables=ours.tables,
+        carried=ours.selection.carried,
+        skipped=ours.skipped,
+        main=ours.selection.main,
     )
