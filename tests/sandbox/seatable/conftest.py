@@ -61,8 +61,9 @@ class Asker:
     def ask(self, method: str, path: str, *, token: str | None = None, **more: Any) -> requests.Response:
         """Return the answer of a gateway path."""
         headers = {"Authorization": f"Token {self.jwt if token is None else token}"} | more.pop("headers", {})
-        more = {"timeout": 30, "allow_redirects": False} | more
-        return requests.request(method, self.root + path, headers=headers, **more)
+        timeout = more.pop("timeout", 30)
+        given = {"allow_redirects": False} | more
+        return requests.request(method, self.root + path, headers=headers, timeout=timeout, **given)
 
     def sql(self, text: str, *parameters: Any, **body: Any) -> requests.Response:
         """Return the answer to a statement."""

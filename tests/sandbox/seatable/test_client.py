@@ -144,7 +144,9 @@ def test_links_are_written_and_read_in_pages(serve: Callable[..., Asker]) -> Non
     client.add_link(link, "people", "papers", row, papers[5])
     client.remove_link(link, "people", "papers", row, papers[0])
     assert [r["row_id"] for r in client.list_rows("people")[0]["read"]] == [papers[1], papers[2], papers[5]]
-    assert client.list_rows("papers", start=5, limit=1)[0]["readers"] == [{"row_id": row, "display_value": "Ada"}]
+    assert client.list_rows("papers", start=5, limit=1)[0]["readers"] == [
+        {"row_id": row, "display_value": "Ada"}
+    ]
     client.update_link(link, "people", "papers", row, papers)
     assert len(client.list_rows("people")[0]["read"]) == 50
     people_id = base.table("people").id
@@ -213,7 +215,10 @@ def test_a_reading_token_cannot_write(people_asker: Asker) -> None:
 
 def test_a_name_like_an_id_finds_the_table_of_that_id(serve: Callable[..., Asker]) -> None:
     """The client sends a four-letter name as an id too, and the id wins."""
-    tables = [Table("meta", [Column("a")], [{"a": "by name"}]), Table("other", [Column("a")], [{"a": "by id"}], id="meta")]
+    tables = [
+        Table("meta", [Column("a")], [{"a": "by name"}]),
+        Table("other", [Column("a")], [{"a": "by id"}], id="meta"),
+    ]
     client = opened(serve(Base("CRANTb", tables, api_tokens={WRITER: "rw"})).server)
     assert [row["a"] for row in client.list_rows("meta")] == ["by id"]
     assert client.query("SELECT a FROM meta") == [{"a": "by name"}]
