@@ -12,6 +12,7 @@ from crantdb.cli.draw import progress_for
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.cli.sync import options_of
+from crantdb.cli.transmitters import import_nt
 from crantdb.config import Config, read_config
 from crantdb.errors import ConfigError, NotServed, SourceError
 from crantdb.sources.cave import open_cave
@@ -33,7 +34,7 @@ PATIENCE_S = 15.0
 
 
 @verb("import")
-@click.argument("kind", type=click.Choice(["cave-dump", "parquet"]))
+@click.argument("kind", type=click.Choice(["cave-dump", "parquet", "nt"]))
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--version", type=int, help="The materialization version that the files are of.")
 @click.option("--as-of", help="Its moment, ISO, UTC (default: asked of the server).")
@@ -48,6 +49,9 @@ PATIENCE_S = 15.0
 @click.option("--schema-type", help="The annotation schema, e.g. synapse (default: asked of the server).")
 @click.option("--memory", help="Memory it may take, e.g. 8GB (default: a quarter of the machine's).")
 @click.option("--offline", is_flag=True, help="Do not ask the server.")
+@click.option(
+    "--id-column", help="Of nt: the file's column of synapse ids (default: synapse_id, id or connector_id)."
+)
 @click.option("--list", "list_only", is_flag=True, help="Only list the dumps that are there.")
 def import_verb(
     settings: Settings,
@@ -60,10 +64,16 @@ def import_verb(
 ) -> None:
     """Make CAVE's CSV dumps (cave-dump) or Parquet and Arrow files (parquet) in PATH a snapshot.
 
+    With nt, PATH is a file of neurotransmitter predictions (Parquet, Feather or CSV, one row a synapse), which
+    comes to the main version.
+
     Interrupt it at any moment: the last snapshot stays as it was, and the same command goes on from there.
     """
     if list_only:
         _list(settings, kind, path)
+        return
+    if kind == "nt":
+        import_nt(settings, path, id_column=given["id_column"], memory=given["memory"])
         return
     if version is None:
         msg = "--version is needed: which materialization version are the files of?"
