@@ -97,10 +97,9 @@ def read_synapses(
     ]
     if not queries:
         return pl.DataFrame(schema=SYNAPSE_ROWS)
-    found = con.sql(
-        " UNION ALL ".join(queries) + " ORDER BY root_id, side, id", params={"roots": wanted}
-    ).pl()
-    return found.cast(dict(SYNAPSE_ROWS))  # type: ignore[arg-type]
+    together = " UNION ALL ".join(queries) + " ORDER BY root_id, side, id"
+    found = con.sql(together, params={"roots": wanted}).to_arrow_table()
+    return pl.DataFrame(found, schema_overrides=SYNAPSE_ROWS)
 
 
 def _side_query(side: str, relation: str, other: str, schema: str, choice: SynapseChoice) -> str:

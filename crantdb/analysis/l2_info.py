@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 L2_INFO = pl.Schema(
     {
-        "root_id": pl.Int64,
-        "l2_chunks": pl.Int64,
-        "chunks_missing": pl.Int64,
-        "area_um2": pl.Float64,
-        "size_um3": pl.Float64,
-        "length_um": pl.Float64,
-        "bounds_nm": pl.List(pl.Float64),
+        "root_id": pl.Int64(),
+        "l2_chunks": pl.Int64(),
+        "chunks_missing": pl.Int64(),
+        "area_um2": pl.Float64(),
+        "size_um3": pl.Float64(),
+        "length_um": pl.Float64(),
+        "bounds_nm": pl.List(pl.Float64()),
     }
 )
 """The columns of `get_l2_info`."""
@@ -140,9 +140,9 @@ def _chunks(con: duckdb.DuckDBPyConnection, roots: NDArray[np.int64], schema: st
         LEFT JOIN "{schema}".l2_nodes AS known ON known.l2_id = member.l2_id
         WHERE member.root_id IN (SELECT unnest($roots::BIGINT[]))""",
         params={"roots": roots.tolist()},
-    ).pl()
-    ordered = found.join(given, on="root_id").sort("place", "l2_id")
-    return ordered.select(L2_CHUNK_INFO.names()).cast(dict(L2_CHUNK_INFO))  # type: ignore[arg-type]
+    ).to_arrow_table()
+    rows = pl.DataFrame(found, schema_overrides=L2_CHUNK_INFO)
+    return rows.join(given, on="root_id").sort("place", "l2_id").select(L2_CHUNK_INFO.names())
 
 
 def find_anchor_loc(

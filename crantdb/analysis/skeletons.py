@@ -7,7 +7,7 @@ are not mirrored they say so (`crantdb sync l2` mirrors them).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -52,6 +52,10 @@ class SkeletonOptions:
     reroot: bool = True
     prune_nm: float = 0.0
 
+    def given(self) -> dict[str, Any]:
+        """Return them as `skeletonize` takes them."""
+        return {name: getattr(self, name) for name in ("method", "missing", "heal", "prune_nm")}
+
 
 _DEFAULT = SkeletonOptions()
 
@@ -85,16 +89,9 @@ def skeletons_of(
         l2_of(con, wanted, options, schema=schema, root_at=root_at),
         workers=workers,
         failures="give",
-        **skeletonize_options(con, options, schema=schema),
+        grid=grid_of(con, schema=schema),
+        **options.given(),
     )
-
-
-def skeletonize_options(
-    con: duckdb.DuckDBPyConnection, options: SkeletonOptions, *, schema: str = "main"
-) -> dict[str, object]:
-    """Return options as `skeletonize_many` takes them, the warehouse's grid among them."""
-    given = {name: getattr(options, name) for name in ("method", "missing", "heal", "prune_nm")}
-    return {"grid": grid_of(con, schema=schema), **given}
 
 
 def l2_of(
