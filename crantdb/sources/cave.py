@@ -243,6 +243,11 @@ class Cave:
             self.transport, self._query_url(version, table), referred, table, key, version.is_merged
         )
 
+    @property
+    def options(self) -> CaveOptions:
+        """How it asks."""
+        return self._options
+
     def expected_rows(self, version: MaterializationVersion, table: RemoteTable) -> int:
         """Return how many rows a table has: by the version's metadata for a table, by a count for a view.
 
@@ -277,7 +282,7 @@ class Cave:
             Unreadable: when the table cannot be read: private, or broken on the server.
             SourceError: as `Transport.json`.
         """
-        with self._naming_expiry(version):
+        with self.naming_expiry(version):
             expected = self._agreed_rows(version, table)
         rows = self.rows_of(version, table)
         spans = spans_left(rows, expected, done, self._options.chunk_rows)
@@ -306,11 +311,11 @@ class Cave:
 
     def _named(self, batches: Iterator[Batch], version: MaterializationVersion) -> Iterator[Batch]:
         """Pass batches on; when the server stops serving the table, say whether its version expired."""
-        with self._naming_expiry(version):
+        with self.naming_expiry(version):
             yield from batches
 
     @contextlib.contextmanager
-    def _naming_expiry(self, version: MaterializationVersion) -> Iterator[None]:
+    def naming_expiry(self, version: MaterializationVersion) -> Iterator[None]:
         """Raise a failure inside the block as the expiry of the version, where that is what it comes from."""
         try:
             yield

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crantdb.errors import BadResponse, NotServed, ReferenceNotLoaded, ServiceUnavailable, Unreadable
+from crantdb.sources.conditions import Condition, filters_of
 from crantdb.sources.harvest import Fetched
 from crantdb.sources.materialization import id_columns, warned_limit
 from crantdb.sources.ranges import Span, gaps
@@ -78,6 +79,7 @@ class CaveRows:
         table: what the server says of it.
         key: the whole-number column that spans are of, or None for a view without one.
         is_merged: False for a split version, whose NULL ids come as 1.
+        also: what else must hold of the rows; none for all of the table.
     """
 
     transport: Transport
@@ -86,6 +88,7 @@ class CaveRows:
     table: RemoteTable
     key: str | None
     is_merged: bool
+    also: tuple[Condition, ...] = ()
 
     @property
     def name(self) -> str:
@@ -124,16 +127,8 @@ class CaveRows:
 
     def _filters(self, span: Span) -> dict[str, Any]:
         """Return the filters of a request for a span."""
-        filters: dict[str, Any] = {}
-        if self.key is None:
-            return filters
-        if span.nulls:
-            return {"filter_equal_dict": {self.name: {self.key: None}}}
-        if span.low is not None:
-            filters["filter_greater_equal_dict"] = {self.name: {self.key: span.low}}
-        if span.high is not None:
-            filters["filter_less_dict"] = {self.name: {self.key: span.high}}
-        return filters
+        own = () if self.key is None else (Condition(self.key, span),)
+        return filters_of(self.name, (*own, *self.also))
 
     def _ask(self, body: dict[str, Any], *, count: bool = False) -> Fetched:
         """Query, meeting the referred table first where a worker has not."""
@@ -205,8 +200,9 @@ class CaveRows:
         if self.key != "id":
             msg = f"{self.name} has no id to tell its NULLs by"
             raise NotServed(msg, url=self.query_url)
-        filters = self._filters(span)
-        filters["filter_equal_dict"] = {self.name: {column: None}}
+        filters = filters_of(
+            self.name, (Condition(self.key, span), *self.also, Condition(column, Span(nulls=True)))
+        )
         found = self._ask(filters | {"select_columns": ["id", column]}).rows
         empty = np.isin(rows["id"].to_numpy(), found["id"].to_numpy())
         served_as_one = pc.equal(rows[column], _NOT_LOOKED_UP).combine_chunks().to_numpy(zero_copy_only=False)
