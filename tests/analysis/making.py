@@ -77,7 +77,8 @@ def declared_rows(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     con = duckdb.connect(":memory:")
     con.execute(declarations()[table])
     full = [{**REQUIRED[table], "_id": str(row["root_id"]), **row} for row in rows]
-    con.register("given", pa.Table.from_pylist(full))
+    names = dict.fromkeys(name for row in full for name in row)
+    con.register("given", pa.table({name: [row.get(name) for row in full] for name in names}))
     con.execute(f"INSERT INTO {table} BY NAME FROM given")
     made = con.sql(f"FROM {table}").to_arrow_table()
     con.close()
