@@ -95,13 +95,16 @@ class Door:
                 f"Name that base in crantdb.toml, or make a token for {self.name!r}"
             )
             raise NotServed(msg, url=self.url)
+        if not isinstance(client.jwt_token, str) or not client.dtable_uuid:
+            msg = f"{self.url} answered the authentication without a base token; that is no SeaTable server's answer"
+            raise ServiceUnavailable(msg, url=self.url)
         claims = claims_of(client.jwt_token)
         expires = claims.get("exp")
         return Opened(
             gateway=f"{client.server_url}/api-gateway/api/v2/dtables/{client.dtable_uuid}",
             uuid=str(client.dtable_uuid),
             name=self.name,
-            workspace_id=int(client.workspace_id),
+            workspace_id=self.workspace_id,
             secret=client.jwt_token,
             expires=float(expires) if isinstance(expires, (int, float)) else None,
             permission=str(claims.get("permission") or ""),

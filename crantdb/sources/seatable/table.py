@@ -153,6 +153,7 @@ class TableReading:
             self._take(rows)
             got.update(row["_id"] for row in rows)
             self._say("rows", len(got))
+            rows.clear()  # else this page stays in memory while the next one is read
 
     def _take(self, rows: Rows) -> None:
         """Complete the links of rows and keep them."""
@@ -212,7 +213,7 @@ class TableReading:
     def _may_differ(self, row: dict[str, Any], since_ms: int) -> bool:
         """Tell whether a swept row may not be as it was read."""
         mtime = row.get("_mtime")
-        if mtime is None or stamp_ms(mtime) >= since_ms:
+        if mtime is None or _late(mtime, since_ms):
             return True
         return self._store.fingerprints.get(row["_id"]) != self._store.layout.writer.fingerprint(row)
 
@@ -230,6 +231,14 @@ class TableReading:
         """Tell of a page."""
         if self._on_page is not None:
             self._on_page(PageNews(self.info.name, doing, rows, self.counted, self._base.requests))
+
+
+def _late(mtime: object, since_ms: int) -> bool:
+    """Tell whether a time is not before a moment; one that cannot be read may be any."""
+    try:
+        return stamp_ms(mtime) >= since_ms
+    except ValueError:
+        return True
 
 
 def _length(cell: object) -> int:
