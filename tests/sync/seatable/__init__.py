@@ -1,0 +1,1 @@
+"""Tests of SeaTable's part of a sync."""
