@@ -37,18 +37,44 @@ def draw(
     panel = panel_of(matrix, level, look)
     page = page_of(panel, look)
     figure, axes, bar = _canvas(page, look)
-    shown = np.ma.masked_equal(panel.values, 0)
+    height, width = panel.values.shape
+    pooled, together = visible(panel.values)
     picture = axes.imshow(
-        shown, cmap=_colours(look), norm=_scale(panel.values, look), aspect="auto", interpolation="none"
+        np.ma.masked_equal(pooled, 0),
+        cmap=_colours(look),
+        norm=_scale(panel.values, look),
+        aspect="auto",
+        interpolation="none",
+        extent=(-0.5, -0.5 + together * pooled.shape[1], -0.5 + together * pooled.shape[0], -0.5),
     )
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
     _decorate(axes, panel, page, look)
     _numbers(axes, panel, picture, page.cell)
-    _scale_bar(bar, picture, panel.unit, np.issubdtype(panel.values.dtype, np.integer))
+    unit = panel.unit if together == 1 else f"{panel.unit} (strongest of {together} x {together} pairs)"
+    _scale_bar(bar, picture, unit, np.issubdtype(panel.values.dtype, np.integer))
     if output_path is not None:
         path = Path(output_path)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=200)
     return figure, axes
+
+
+MOST_DOTS = 1400
+"""A picture has about so many dots a side: of a larger matrix several cells share one."""
+
+
+def visible(values: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Return a matrix small enough for the dots of a picture, each of its cells the strongest of n x n; and n.
+
+    Dots that show one cell of many would lose most of the connections of a large matrix.
+    """
+    together = -(-max(values.shape) // MOST_DOTS)
+    if together == 1:
+        return values, 1
+    starts = [np.arange(0, size, together) for size in values.shape]
+    by_row: NDArray[Any] = np.maximum.reduceat(values, starts[0], axis=0)
+    return np.maximum.reduceat(by_row, starts[1], axis=1), together
 
 
 def panel_of(matrix: BlockMatrix, level: Level, look: Look) -> Panel:
@@ -173,9 +199,6 @@ def _canvas(page: Page, look: Look) -> tuple[Figure, Axes, Axes]:
 
 def _decorate(axes: Axes, panel: Panel, page: Page, look: Look) -> None:
     """Write the names, draw the lines between blocks, and say which side is which."""
-    height, width = panel.values.shape
-    axes.set_xlim(-0.5, width - 0.5)
-    axes.set_ylim(height - 0.5, -0.5)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     sides = ((panel.rows, axes.yaxis, 1), (panel.columns, axes.xaxis, 0))
@@ -220,7 +243,7 @@ def _lines(axes: Axes, panel: Panel, scale: float) -> None:
     """Draw the lines between blocks, thinner where there are many."""
     for names, draw_line in ((panel.rows, axes.axhline), (panel.columns, axes.axvline)):
         ends = names.edges()
-        width = scale * min(0.8, 16 / max(len(ends), 1))
+        width = scale * min(0.8, 12 / max(len(ends), 1))
         colour = PALE if names.single and not names.groups else INK
         for end in ends:
             draw_line(end - 0.5, color=colour, linewidth=width, alpha=0.8)
