@@ -13,7 +13,7 @@ from crantdb.sandbox.exchange import Response
 if TYPE_CHECKING:
     from crantdb.sandbox.seatable.cells import Json
 
-_MARK = "\uf8ff"
+_MARK = "\ufdd0"
 _MARKED = re.compile(f'"{_MARK}([^{_MARK}"]*){_MARK}"')
 _JSON = (("Content-Type", "application/json; charset=utf-8"),)
 _SAFE = 2.0**53

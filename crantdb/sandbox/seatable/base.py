@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crantdb.sandbox.seatable.answers import Refused
-from crantdb.sandbox.seatable.cells import SYSTEM, Json, Row, encode
+from crantdb.sandbox.seatable.cells import SYSTEM, Json, Row, encoder
 from crantdb.sandbox.seatable.clock import Clock, stamp
 
 if TYPE_CHECKING:
@@ -98,14 +98,17 @@ class Base:
         self.tables.append(table)
         given, table.given = table.given, ()
         born = stamp(self.clock.now())
-        columns = {column.name: column for column in table.columns}
+        columns = {column.name: (column.key, column, encoder(column.type)) for column in table.columns}
         for values in given:
             row = self.new_row(born)
             for name, value in values.items():
-                if name in SYSTEM:
-                    row[name] = value
-                elif (raw := encode(columns[name], value)) is not None:
-                    row[columns[name].key] = raw
+                if name in columns:
+                    key, column, form = columns[name]
+                    raw = value if form is None or value is None else form(column, value)
+                    if raw is not None:
+                        row[key] = raw
+                else:
+                    row[_system(name)] = value
             table.put(row)
 
     def table(self, name: str, table_id: str | None = None) -> Table:
@@ -174,3 +177,15 @@ class Base:
             "dtable_uuid": self.uuid,
             "operation": json.dumps(operation, default=str),
         }
+
+
+def _system(name: str) -> str:
+    """Return the name of a system field.
+
+    Raises:
+        Refused: it is none, nor a column.
+    """
+    if name not in SYSTEM:
+        msg = f"column {name} not found"
+        raise Refused(msg, 404)
+    return name
