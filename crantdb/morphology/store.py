@@ -93,6 +93,23 @@ def mirrored(
     return np.asarray(found, dtype=np.int64)
 
 
+def known_counts(
+    con: duckdb.DuckDBPyConnection, roots: Sequence[int] | NDArray[np.int64], *, schema: str = "main"
+) -> dict[int, tuple[int, int]]:
+    """Return of each of the roots that is mirrored how many L2 ids it has, and of how many the cache knows something.
+
+    Both only ever grow together with what is known: as long as they stay, so does the root's skeleton.
+    """
+    wanted = np.unique(np.asarray(roots, dtype=np.int64))
+    if not len(wanted):
+        return {}
+    query = f"""SELECT of.root_id, count(*), count(node.l2_id)
+        FROM (SELECT * FROM "{schema}".l2_members {_AMONG}) AS of
+        LEFT JOIN "{schema}".l2_nodes AS node ON node.l2_id = of.l2_id GROUP BY of.root_id"""
+    rows = con.execute(query, {"roots": wanted.tolist()}).fetchall()
+    return {root: (ids, known) for root, ids, known in rows}
+
+
 _AMONG = (
     "SEMI JOIN (SELECT unnest($roots::BIGINT[]) AS root_id) USING (root_id) "
     "WHERE root_id BETWEEN list_min($roots::BIGINT[]) AND list_max($roots::BIGINT[])"

@@ -73,8 +73,8 @@ class Facts:
 class Skeleton:
     """A rooted tree (or forest, where parts were left apart), parents before children; treat arrays as read-only.
 
-    The n nodes stand in the order of a search in breadth from the root, neighbours in ascending L2 id. The m
-    members are all L2 ids of the neuron, ascending; a method that keeps fewer nodes still says for each L2 id
+    The n nodes stand in the order of a search in breadth from the root, neighbours in ascending L2 id; where nodes
+    were taken out later (twigs, the soma's surroundings), the rest keeps its order. The m members are all L2 ids of the neuron, ascending; a method that keeps fewer nodes still says for each L2 id
     which node stands for it.
 
     Attributes:
