@@ -39,6 +39,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "synapses": ("connectivity", "List the synapses of neurons."),
     "types": ("connectivity", "List the types of neurons, or which talk to which."),
     "neuron": ("neuron", "Say who a neuron is, on one page."),
+    "swc": ("swc", "Write the skeletons of neurons as SWC files."),
     "plot": ("plot", "Draw matrices and other pictures."),
     "regions": ("regions", "Find the neuropils of every synapse, by meshes."),
     "cite": ("look", "Say what to cite, so that others can name the same data."),

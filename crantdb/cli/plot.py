@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PICTURES: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {"matrix": ("plot_matrix", "Draw who talks to whom, neurons in blocks of their type.")}
+    {
+        "matrix": ("plot_matrix", "Draw who talks to whom, neurons in blocks of their type."),
+        "skeleton": ("plot_skeleton", "Draw skeletons of neurons with their synapses."),
+    }
 )
 """Each picture: the module it lives in, and what it shows."""
 

@@ -91,6 +91,12 @@ def identity(service: L2Service) -> dict[str, object]:
     return {"chunkedgraph": service.table, "l2cache_id": service.cache_id}
 
 
+def described(service: L2Service) -> dict[str, object]:
+    """Return what the manifest says of the L2 tables; the description is what a connection shows of it."""
+    words = f"chunkedgraph {service.table}, L2 cache {service.cache_id}"
+    return {**identity(service), "description": words}
+
+
 def held_l2(parent: Snapshot | None, service: L2Service) -> Held:
     """Return what a snapshot holds of a chunkedgraph's L2 data."""
     tables: dict[str, TableState] = {}

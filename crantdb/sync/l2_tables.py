@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crantdb.sync.l2_staging import EDGES, MEMBERS, MISSING, NODES, ORDERS, SCHEMAS, identity
+from crantdb.sync.l2_staging import EDGES, MEMBERS, MISSING, NODES, ORDERS, SCHEMAS, described
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.files import FileWriter
 from crantdb.warehouse.staging import StagedTable
@@ -106,7 +106,7 @@ def _add(
         query = f"SELECT * FROM held_{name} UNION ALL ({query})"
     staged = _sorted(con, staging, name, query, {})
     valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[name])
-    facts = TableFacts(LOG, identity(service), staging.moment(), None, _COMPLETE)
+    facts = TableFacts(LOG, described(service), staging.moment(), None, _COMPLETE)
     (made.replaced if whole else made.appended).append((valid, facts))
 
 
@@ -122,7 +122,7 @@ def _add_missing(
         return
     staged = _sorted(con, staging, MISSING, _STILL_MISSING, moment)
     valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[MISSING])
-    facts = TableFacts("table", identity(service), staging.moment(), None, "full (asked for in this sync)")
+    facts = TableFacts("table", described(service), staging.moment(), None, "full (asked for in this sync)")
     made.replaced.append((valid, facts))
 
 
