@@ -51,10 +51,11 @@ WHERE pre_root_id = {root} AND post_root_id > 0 ORDER BY syn_count DESC, post_ro
 def demo_verb(settings: Settings, folder: Path | None) -> None:
     """Serve a generated brain on loopback, mirror it into FOLDER (default: a new one), and query it."""
     from crantdb.sandbox import Sandbox, generate_world
+    from crantdb.sandbox.seatable import SeaTable, crantb_base
 
     settings.say("making a small brain: neurons with real shapes, synapses, edits over time …")
     world = generate_world()
-    with Sandbox(world) as sandbox:
+    with Sandbox(world, seatable=SeaTable(crantb_base(world).base)) as sandbox:
         place = folder or Path(tempfile.mkdtemp(prefix="crantdb-demo-")) / "warehouse"
         settings.say(f"serving it at {sandbox.url}; mirroring it into {place}")
         warehouse = create_warehouse(place, config_text(world.name, sandbox.url))
