@@ -61,8 +61,15 @@ def parse_root_id(value: object) -> RootId:
     return RootId(parsed)
 
 
-def _whole(values: ArrayLike) -> NDArray[np.int64]:
-    """Return an array of int64; a float or a bool in it would have bent or invented an id, and is refused."""
+def whole_ids(values: ArrayLike) -> NDArray[np.int64]:
+    """Return an array of int64; a float or a bool in it would have bent or invented an id, and is refused.
+
+    Args:
+        values: ids of any shape; an empty array may be of any type.
+
+    Raises:
+        NotAnId: when the ids are not integers, or are beyond int64.
+    """
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
         msg = f"an array of {array.dtype} holds no ids: pass int64, never a float on the way"
@@ -111,7 +118,7 @@ class BitLayout:
         Raises:
             NotAnId: when the ids are not integers.
         """
-        return _whole(ids) >> (64 - self.layer_bits)
+        return whole_ids(ids) >> (64 - self.layer_bits)
 
     def chunk(self, ids: ArrayLike, layer: int) -> NDArray[np.int64]:
         """Return the chunk coordinates of ids of one layer, shape (n, 3).
@@ -119,7 +126,7 @@ class BitLayout:
         Raises:
             NotAnId: when the ids are not integers.
         """
-        array = np.atleast_1d(_whole(ids))
+        array = np.atleast_1d(whole_ids(ids))
         bits, low = self.spatial_bits[layer], self.segment_bits(layer)
         mask = (1 << bits) - 1
         return np.stack([(array >> (low + shift * bits)) & mask for shift in (2, 1, 0)], axis=1)
@@ -130,8 +137,8 @@ class BitLayout:
         Raises:
             NotAnId: when a coordinate or a segment number is no integer or does not fit its bits.
         """
-        xyz = np.atleast_2d(_whole(chunk))
-        number = np.atleast_1d(_whole(segment))
+        xyz = np.atleast_2d(whole_ids(chunk))
+        number = np.atleast_1d(whole_ids(segment))
         bits, low = self.spatial_bits[layer], self.segment_bits(layer)
         if (xyz < 0).any() or (xyz >> bits).any() or (number < 0).any() or (number >> low).any():
             msg = f"a chunk coordinate needs more than {bits} bits or a segment more than {low} at layer {layer}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crantdb.errors import BadArgument, NoSkeleton
+from crantdb.ids import whole_ids
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -67,10 +68,11 @@ def clean_graph(
     Raises:
         NoSkeleton: when there are no L2 ids, or an edge has an end that is not among them.
         BadArgument: when shapes disagree.
+        NotAnId: for ids that are not integers.
     """
-    ids = np.asarray(l2_ids, dtype=np.int64)
+    ids = whole_ids(l2_ids)
     xyz = np.asarray(points_nm, dtype=np.float64)
-    pairs = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
+    pairs = whole_ids(edges).reshape(-1, 2)
     radius = np.full(len(ids), np.nan) if max_dt_nm is None else np.asarray(max_dt_nm, dtype=np.float64)
     if ids.ndim != 1 or xyz.shape != (len(ids), 3) or radius.shape != ids.shape:
         msg = f"{ids.shape} L2 ids, {xyz.shape} points and {radius.shape} radii: give (n,), (n, 3) and (n,)"

@@ -80,6 +80,7 @@ def skeletonize(
     Raises:
         NoSkeleton: no L2 ids, none of them with a position, or edges that are not of these ids.
         BadArgument: an unknown method, shapes that disagree, or the grid wanting.
+        NotAnId: ids that are not integers.
     """
     if method not in get_args(Method) or missing not in get_args(Missing):
         msg = f"method={method!r}, missing={missing!r}: choose of {get_args(Method)} and {get_args(Missing)}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crantdb.errors import BadArgument
+from crantdb.ids import whole_ids
 from crantdb.morphology.chunkgrid import L2_LAYER, SUPERVOXEL_LAYER
 
 if TYPE_CHECKING:
@@ -90,14 +91,15 @@ def attach_synapses(
 
     Raises:
         BadArgument: when shapes disagree, or the grid is wanting.
+        NotAnId: for ids that are not integers.
     """
-    ids = np.asarray(synapse_ids, dtype=np.int64)
+    ids = whole_ids(synapse_ids)
     xyz = np.asarray(positions_nm, dtype=np.float64).reshape(-1, 3)
-    own = np.zeros(len(ids), np.int64) if l2_ids is None else np.asarray(l2_ids, dtype=np.int64)
+    own = np.zeros(len(ids), np.int64) if l2_ids is None else whole_ids(l2_ids)
     if supervoxel_ids is not None and grid is None:
         msg = "supervoxel ids say their chunk only with the grid: give ChunkGrid.from_info(info)"
         raise BadArgument(msg)
-    voxel = np.zeros(len(ids), np.int64) if supervoxel_ids is None else np.asarray(supervoxel_ids, np.int64)
+    voxel = np.zeros(len(ids), np.int64) if supervoxel_ids is None else whole_ids(supervoxel_ids)
     if ids.ndim != 1 or not len(ids) == len(xyz) == len(own) == len(voxel):
         msg = f"{len(ids)} ids, {len(xyz)} positions, {len(own)} L2 ids, {len(voxel)} supervoxels: give one a synapse"
         raise BadArgument(msg)

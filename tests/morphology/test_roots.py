@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crantdb.errors import BadArgument, NoSkeleton
+from crantdb.errors import BadArgument, NoSkeleton, NotAnId
 from crantdb.morphology.skeleton import NodeFlag, skeletonize
 
 from .conftest import CRANTB
@@ -94,6 +94,8 @@ def test_refused() -> None:
         skeletonize(PATH, ID, XYZ[:5])
     with pytest.raises(BadArgument, match="method='kimimaro'"):
         skeletonize(PATH, ID, XYZ, method="kimimaro")  # type: ignore[arg-type]
+    with pytest.raises(NotAnId, match="float64"):
+        skeletonize(PATH, ID.astype(np.float64), XYZ)
     gaps = XYZ.copy()
     gaps[2] = np.nan
     with pytest.raises(BadArgument, match=r"1 L2 id\(s\) have no position"):
