@@ -71,11 +71,13 @@ def get_connectivity(
     schema = schema_of(con, materialization)
     wanted = chosen_or_all(con, neuron_ids, schema, update_ids=update_ids)
     given = thresholds(threshold, min_size, clean=clean)
-    given |= {"upstream": str(upstream).lower(), "downstream": str(downstream).lower()}
+    macro, lists = ("adjacency", []) if wanted is None else ("connectivity", [wanted])
+    if wanted is not None:
+        given |= {"upstream": str(upstream).lower(), "downstream": str(downstream).lower()}
     rows = call(
         con,
-        "connectivity",
-        [wanted],
+        macro,
+        lists,
         given,
         schema=schema,
         select="SELECT pre, post, weight",
