@@ -97,7 +97,7 @@ def neurons_of(
     if where:
         return chosen(con, Where(where))
     if text_file is not None:
-        return chosen(con, _first_column(text_file))
+        return chosen(con, first_column(text_file))
     return chosen(con, roots) if roots else None
 
 
@@ -119,7 +119,7 @@ def some_neurons(
     return found
 
 
-def _first_column(text_file: TextIO) -> list[str]:
+def first_column(text_file: TextIO) -> list[str]:
     """Return the first cells of a file's lines, without empty ones and a heading."""
     cells = [row[0].strip() for row in csv.reader(text_file) if row and row[0].strip()]
     return cells[1:] if cells and not any(letter.isdigit() for letter in cells[0]) else cells

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crantdb.cli.draw import progress_for
+from crantdb.cli.l2 import choosing_roots, run_l2
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.config import Config, read_config
@@ -21,7 +22,9 @@ from crantdb.warehouse.layout import Warehouse, open_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TextIO
+
+SOURCES = ("cave", "l2")
 
 
 def opened(settings: Settings) -> tuple[Warehouse, Config, Cave]:
@@ -48,7 +51,7 @@ def options_of(config: Config) -> CaveOptions:
 def _wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what to bring."""
     options = [
-        click.argument("source", nargs=-1, type=click.Choice(["cave"])),
+        click.argument("source", nargs=-1),
         click.option(
             "--version", type=int, help="The materialization version (default: the newest available)."
         ),
@@ -60,6 +63,23 @@ def _wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def sources_of(given: tuple[str, ...]) -> tuple[set[str], tuple[str, ...]]:
+    """Return the sources that were named, and the root ids behind `l2`.
+
+    Raises:
+        click.UsageError: for a source that there is not, and for ids without `l2`.
+    """
+    ids = tuple(word for word in given if word.strip().isdigit())
+    names = {word for word in given if word not in ids}
+    if names - set(SOURCES):
+        msg = f"there is no source {', '.join(sorted(names - set(SOURCES)))}: choose of {', '.join(SOURCES)}"
+        raise click.UsageError(msg)
+    if ids and "l2" not in names:
+        msg = "root ids stand behind l2: crantdb sync l2 ROOT…"
+        raise click.UsageError(msg)
+    return names, ids
 
 
 def _wish(version: int | None, tables: tuple[str, ...], drop: tuple[str, ...]) -> Wish:
@@ -77,7 +97,7 @@ def plan_verb(
     drop: tuple[str, ...],
 ) -> None:
     """Say what a sync would fetch: tables, rows, requests, bytes. Fetches no rows."""
-    del source
+    sources_of(source)
     _plan(settings, _wish(version, tables, drop))
 
 
@@ -106,6 +126,7 @@ def _duration(seconds: float) -> str:
 
 @verb("sync")
 @_wish_options
+@choosing_roots
 @click.option("--memory", help="Memory to use at the most, e.g. 8GB (default: a quarter of what there is).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, as `plan` does.")
 @click.option(
@@ -118,15 +139,22 @@ def sync_verb(
     tables: tuple[str, ...],
     drop: tuple[str, ...],
     *,
+    text_file: TextIO | None,
+    where: str | None,
     dry_run: bool,
     memory: str | None,
     discard_first: bool,
 ) -> None:
-    """Bring a materialization version into the warehouse as a new snapshot.
+    """Bring a materialization version into the warehouse as a new snapshot; `sync l2 [ROOT…]` mirrors L2 data.
+
+    Without a SOURCE, every one that crantdb.toml has a section of is mirrored.
 
     Interrupt it at any moment: the last snapshot stays as it was, and the same command goes on from there.
     """
-    del source
+    sources, roots = sources_of(source)
+    if (text_file or where) and "l2" not in sources:
+        msg = "-f and --where say whose L2 data to mirror: crantdb sync l2 --where …"
+        raise click.UsageError(msg)
     wish = _wish(version, tables, drop)
     if dry_run:
         _plan(settings, wish)
@@ -136,11 +164,23 @@ def sync_verb(
         settings.say(f"dropped what was staged of {len(dropped)} table(s)")
     warehouse, config, cave = opened(settings)
     try:
-        with progress_for(settings) as progress:
-            report = sync(cave, warehouse, config, wish, progress, memory=memory)
+        if not sources or "cave" in sources:
+            with progress_for(settings) as progress:
+                report = sync(cave, warehouse, config, wish, progress, memory=memory)
+            _report(settings, report)
+        if "l2" in sources or (not sources and config.syncs_l2):
+            run_l2(
+                settings,
+                warehouse,
+                config,
+                cave,
+                roots=roots,
+                text_file=text_file,
+                where=where,
+                memory=memory,
+            )
     finally:
         cave.transport.stop.set()
-    _report(settings, report)
 
 
 def _report(settings: Settings, report: SyncReport) -> None:

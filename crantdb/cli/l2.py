@@ -1,0 +1,136 @@
+"""The part of `sync` that mirrors L2 data: whose, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from crantdb.cli.choosing import first_column
+from crantdb.cli.draw import progress_for
+from crantdb.cli.output import output_for
+from crantdb.warehouse.catalog import connect
+from crantdb.warehouse.snapshot import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crantdb.cli.settings import Settings
+    from crantdb.config import Config
+    from crantdb.sources.cave import Cave
+    from crantdb.sync.l2 import L2Report
+    from crantdb.warehouse.layout import Warehouse
+
+_SHOWN = 10
+
+
+def choosing_roots(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say whose L2 data to mirror."""
+    for option in (
+        click.option("--where", help="l2: neurons by a predicate, e.g. --where \"cell_class = 'ER'\"."),
+        click.option(
+            "-f",
+            "--file",
+            "text_file",
+            type=click.File("r"),
+            help="l2: a file of root ids, one a line (- for standard input).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def run_l2(
+    settings: Settings,
+    warehouse: Warehouse,
+    config: Config,
+    cave: Cave,
+    *,
+    roots: tuple[str, ...] = (),
+    text_file: TextIO | None = None,
+    where: str | None = None,
+    memory: str | None = None,
+) -> None:
+    """Mirror the L2 data of neurons, and print what came of it.
+
+    Args:
+        settings: what every verb understands.
+        warehouse: where.
+        config: its configuration.
+        cave: the datastack.
+        roots: root ids as typed.
+        text_file: a file of root ids.
+        where: a predicate over `neurons`.
+        memory: the memory promise.
+
+    Raises:
+        CrantdbError: as `sync_l2`, and for what is no id, no predicate or no neuron.
+    """
+    from crantdb.sync.l2 import sync_l2
+
+    wanted = _wanted(warehouse, config, roots, text_file, where=where)
+    with progress_for(settings) as progress:
+        report = sync_l2(cave, warehouse, config, wanted, progress, memory=memory)
+    _told(settings, report)
+
+
+def _wanted(
+    warehouse: Warehouse,
+    config: Config,
+    roots: tuple[str, ...],
+    text_file: TextIO | None,
+    *,
+    where: str | None,
+) -> NDArray[np.int64]:
+    """Return whose L2 data to mirror; ids as typed are taken as they are: L2 data are facts of no moment."""
+    from crantdb.analysis.l2_roots import roots_to_mirror
+    from crantdb.analysis.mapping import parsed_ids
+
+    if sum(map(bool, (roots, text_file, where))) > 1:
+        msg = "say neurons in one way: as ROOT…, with -f FILE, or with --where"
+        raise click.UsageError(msg)
+    if text_file is not None:
+        return parsed_ids(first_column(text_file))
+    if roots:
+        return parsed_ids(roots)
+    if current(warehouse) is None:
+        msg = "nothing is mirrored yet, so no annotation says whose L2 data to mirror: give ROOT… or -f FILE"
+        raise click.UsageError(msg)
+    with connect(warehouse.root) as con:
+        return roots_to_mirror(con, where or config.l2.where)
+
+
+def _told(settings: Settings, report: L2Report) -> None:
+    """Print what a sync of L2 data did."""
+    if settings.output != "table":
+        names = ("changed", "roots", "new_roots", "new_nodes", "missing", "skeletons", "requests")
+        pairs = [(name, getattr(report, name)) for name in names]
+        snapshot = None if report.snapshot is None else report.snapshot.number
+        told = [
+            ("failed", {str(root): why for root, why in report.failed.items()}),
+            ("stale", list(report.stale)),
+        ]
+        output_for(settings.output).record([("snapshot", snapshot), *pairs, *told])
+    _say_some(settings, "no L2 data of", report.failed)
+    _say_some(settings, "no skeleton yet of", report.without_skeleton)
+    if report.stale:
+        settings.say(
+            f"{len(report.stale):,} roots are mirrored, but are not the version's: they are in none of its tables"
+        )
+    what = "done" if report.changed else "nothing to do"
+    settings.say(
+        f"{what}: L2 data of {report.roots:,} roots, {report.new_roots:,} of them new; {report.new_nodes:,} L2 ids "
+        f"came, {report.missing:,} are not in the cache yet; {report.skeletons:,} skeletons "
+        f"({report.seconds:,.1f} s, {report.requests:,} requests). Try: crantdb swc --help"
+    )
+
+
+def _say_some(settings: Settings, what: str, reasons: Any) -> None:  # noqa: ANN401 - a mapping of root to reason
+    """Name the first few roots with the reason."""
+    for root, why in list(reasons.items())[:_SHOWN]:
+        settings.say(f"{what} {root}: {why}")
+    if len(reasons) > _SHOWN:
+        settings.say(f"… and of {len(reasons) - _SHOWN:,} more")
