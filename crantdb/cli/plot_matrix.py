@@ -193,7 +193,7 @@ def _inches(text: str | None) -> tuple[float, float] | None:
 
 def _report(settings: Settings, matrix: BlockMatrix, path: Path) -> None:
     """Say what was drawn."""
-    rows, columns = matrix.values.shape
+    rows, columns = matrix.array.shape
     if settings.output == "table":
         settings.say(
             f"wrote {path}: {rows:,} x {columns:,} neurons, {len(matrix.rows.boundaries)} x "
@@ -207,6 +207,6 @@ def _report(settings: Settings, matrix: BlockMatrix, path: Path) -> None:
         ("source_types", len(matrix.rows.boundaries)),
         ("target_types", len(matrix.columns.boundaries)),
         ("weight", matrix.weight),
-        ("total", matrix.values.sum().item()),
+        ("total", matrix.array.sum().item()),
     ]
     output_for(settings.output).record(pairs)

@@ -56,7 +56,7 @@ class BlockMatrix:
         return f"<{type(self).__name__} {rows} x {columns} neurons, {blocks[0]} x {blocks[1]} types, {self.weight}>"
 
     @property
-    def values(self) -> NDArray[Any]:
+    def array(self) -> NDArray[Any]:
         """The weights, shape (sources, targets), read-only."""
         return self._values
 
@@ -83,8 +83,8 @@ class BlockMatrix:
             by_type: of the summed type matrix instead of single neurons.
         """
         whole = self.sum_type_matrix if by_type else self.matrix
-        totals = whole.values.sum(axis=1, keepdims=True, dtype=np.float64)
-        shares = whole.values / np.where(totals == 0, 1.0, totals)
+        totals = whole.array.sum(axis=1, keepdims=True, dtype=np.float64)
+        shares = whole.array / np.where(totals == 0, 1.0, totals)
         return Labelled(frozen(shares), whole.rows, whole.columns, whole.row_name)
 
     def at_level(self, level: Level | str) -> Labelled:

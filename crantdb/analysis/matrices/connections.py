@@ -77,8 +77,11 @@ def read_connections(connections: Frame) -> Connections:
 
 def _with_index(frame: Frame) -> pl.DataFrame:
     """Return a pandas adjacency with its index as first column."""
-    named = frame.rename_axis(index="row").reset_index()
-    named.columns = [str(name) for name in named.columns]
+    labels = [str(name) for name in frame.columns]
+    if len(set(labels)) < len(labels):
+        msg = "the adjacency has more than one column of one label"
+        raise BadArgument(msg)
+    named = frame.set_axis(labels, axis="columns").rename_axis(index="row").reset_index()
     return as_frame(named, "connections")
 
 

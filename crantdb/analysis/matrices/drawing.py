@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crantdb.analysis.matrices.lettering import Names
-from crantdb.analysis.matrices.page import BAR, EDGE, LEAST_BAR, Look, Page, Panel, is_upright, page_of
+from crantdb.analysis.matrices.lettering import Names, inches_of
+from crantdb.analysis.matrices.page import (
+    BAR,
+    EDGE,
+    LEAST_BAR,
+    MOST_BAR,
+    Look,
+    Page,
+    Panel,
+    is_upright,
+    page_of,
+)
 from crantdb.errors import BadArgument
 
 if TYPE_CHECKING:
@@ -37,12 +47,12 @@ def draw(
     panel = panel_of(matrix, level, look)
     page = page_of(panel, look)
     figure, axes, bar = _canvas(page, look)
-    height, width = panel.values.shape
-    pooled, together = visible(panel.values)
+    height, width = panel.array.shape
+    pooled, together = visible(panel.array)
     picture = axes.imshow(
         np.ma.masked_equal(pooled, 0),
         cmap=_colours(look),
-        norm=_scale(panel.values, look),
+        norm=_scale(panel.array, look),
         aspect="auto",
         interpolation="none",
         extent=(-0.5, -0.5 + together * pooled.shape[1], -0.5 + together * pooled.shape[0], -0.5),
@@ -52,7 +62,7 @@ def draw(
     _decorate(axes, panel, page, look)
     _numbers(axes, panel, picture, page.cell)
     unit = panel.unit if together == 1 else f"{panel.unit} (strongest of {together} x {together} pairs)"
-    _scale_bar(bar, picture, unit, np.issubdtype(panel.values.dtype, np.integer))
+    _scale_bar(bar, picture, unit, np.issubdtype(panel.array.dtype, np.integer))
     if output_path is not None:
         path = Path(output_path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +108,7 @@ def panel_of(matrix: BlockMatrix, level: Level, look: Look) -> Panel:
     if not at[0] or not at[1]:
         msg = f"nothing to draw of {matrix!r} at level {level!r} with min_neurons_for_plot={look.min_neurons}"
         raise BadArgument(msg)
-    return Panel(whole.values[np.ix_(*at)], *names, units.get(level, matrix.weight))
+    return Panel(whole.array[np.ix_(*at)], *names, units.get(level, matrix.weight))
 
 
 _Kept = list[tuple[str | None, list[int]]]
@@ -193,7 +203,10 @@ def _canvas(page: Page, look: Look) -> tuple[Figure, Axes, Axes]:
         )
 
     axes = place(page.left, page.top, page.body)
-    bar = place(page.left + page.body[0] + 0.2, page.top, (BAR, min(max(page.body[1], LEAST_BAR), 5.0)))
+    room = height - page.top - EDGE
+    bar = place(
+        page.left + page.body[0] + 0.2, page.top, (BAR, min(max(page.body[1], LEAST_BAR), MOST_BAR, room))
+    )
     return figure, axes, bar
 
 
@@ -253,7 +266,7 @@ def _numbers(axes: Axes, panel: Panel, picture: AxesImage, cell: float) -> None:
     """Write the numbers into the cells, where there is room for them."""
     if cell < 0.36 or not panel.rows.single or panel.rows.groups:
         return
-    for (row, column), value in np.ndenumerate(panel.values):
+    for (row, column), value in np.ndenumerate(panel.array):
         if value:
             red, green, blue, _ = picture.cmap(picture.norm(value))
             dark = 0.30 * red + 0.59 * green + 0.11 * blue < 0.55
@@ -269,12 +282,25 @@ def _numbers(axes: Axes, panel: Panel, picture: AxesImage, cell: float) -> None:
             )
 
 
+def _write_unit(bar: Axes, unit: str) -> None:
+    """Write beside the scale what it counts, as large as the page allows, and within the page."""
+    paper = bar.figure
+    width, height = paper.get_figure(root=True).get_size_inches()
+    size = min(12.0, (height - EDGE) / inches_of(len(unit), 1.0))
+    half = inches_of(len(unit), size) / 2 / height
+    box = bar.get_position()
+    middle = min(max((box.y0 + box.y1) / 2, half + 0.01), 0.99 - half)
+    paper.text(
+        box.x1 + 0.78 / width, middle, unit, rotation=90, va="center", ha="center", color=INK, fontsize=size
+    )
+
+
 def _scale_bar(bar: Axes, picture: AxesImage, unit: str, whole: bool) -> None:
     """Draw the scale."""
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - matplotlib is heavy
 
     made = bar.figure.colorbar(picture, cax=bar)
-    made.set_label(unit, color=INK, fontsize=12)
+    _write_unit(bar, unit)
     bar.tick_params(colors=INK, labelsize=10, length=3)
     if whole and type(picture.norm).__name__ == "Normalize":
         bar.yaxis.set_major_locator(MaxNLocator(7, integer=True))

@@ -22,13 +22,13 @@ class Labelled:
     """A read-only matrix under labels: root ids (int) or cell types (text).
 
     Attributes:
-        values: the numbers, shape (rows, columns); not writeable.
+        array: the numbers, shape (rows, columns); not writeable.
         rows: the label of each row.
         columns: the label of each column.
         row_name: what the rows are, e.g. ``pre_root_id``: the name of the label column in frames.
     """
 
-    values: NDArray[Any]
+    array: NDArray[Any]
     rows: tuple[int | str, ...]
     columns: tuple[int | str, ...]
     row_name: str
@@ -46,14 +46,14 @@ class Labelled:
         """
         row, column = labels
         try:
-            value = self.values[self.rows.index(row), self.columns.index(column)]
+            value = self.array[self.rows.index(row), self.columns.index(column)]
         except ValueError as error:
             raise KeyError(labels) from error
         return value.item()  # type: ignore[no-any-return]  # a number of numpy's
 
     def polars(self) -> pl.DataFrame:
         """Return a polars frame: the row labels under `row_name`, then a column for each column label (as text)."""
-        columns = {str(label): self.values[:, index] for index, label in enumerate(self.columns)}
+        columns = {str(label): self.array[:, index] for index, label in enumerate(self.columns)}
         rows = pl.Series(self.row_name, list(self.rows), dtype=_label_type(self.rows))
         return pl.DataFrame([rows, *(pl.Series(name, values) for name, values in columns.items())])
 
@@ -63,14 +63,14 @@ class Labelled:
 
         index = pd.Index(list(self.rows), name=self.row_name, dtype=_pandas_type(self.rows))
         return pd.DataFrame(
-            self.values.copy(),
+            self.array.copy(),
             index=index,
             columns=pd.Index(list(self.columns), dtype=_pandas_type(self.columns)),
         )
 
     def edges(self) -> pl.DataFrame:
         """Return the long form, one row a number that is not zero: `pre`, `post`, `weight`, row by row."""
-        row, column = np.nonzero(self.values)
+        row, column = np.nonzero(self.array)
         return pl.DataFrame(
             {
                 "pre": pl.Series(
@@ -79,7 +79,7 @@ class Labelled:
                 "post": pl.Series(
                     np.array(self.columns, dtype=object)[column].tolist(), dtype=_label_type(self.columns)
                 ),
-                "weight": self.values[row, column],
+                "weight": self.array[row, column],
             }
         )
 
@@ -108,7 +108,7 @@ def numbers_of(values: object, shape: tuple[int, int]) -> NDArray[Any]:
         BadArgument: when it is of another shape or of no numbers.
     """
     if isinstance(values, Labelled):
-        values = values.values  # noqa: PD011 - the attribute of a Labelled
+        values = values.array
     array = np.asarray(values)
     if array.shape != shape or not np.issubdtype(array.dtype, np.number):
         msg = f"the matrix has shape {array.shape} of {array.dtype}; its axes have {shape[0]} and {shape[1]} neurons"

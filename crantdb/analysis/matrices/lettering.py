@@ -41,7 +41,7 @@ class Names:
 
     def inches(self, size: float) -> float:
         """Return how long the longest name is in letters of a size (in points)."""
-        return self.width * 0.56 * size / POINTS_AN_INCH + 0.12
+        return inches_of(self.width, size) + 0.12
 
     def middles(self) -> list[float]:
         """Return where each name stands: the middle of its rows."""
@@ -67,6 +67,11 @@ class Names:
             result.append(text if free else "")
             last = middle if free else last
         return result
+
+
+def inches_of(letters: int, size: float) -> float:
+    """Return about how long so many letters of a size (in points) are."""
+    return letters * 0.58 * size / POINTS_AN_INCH
 
 
 def fitting(names: Names, inches: float) -> float:

@@ -33,13 +33,13 @@ class Panel:
     """What is drawn: the numbers, and what is written along each side.
 
     Attributes:
-        values: the numbers.
+        array: the numbers.
         rows: the names along the rows.
         columns: the names along the columns.
         unit: what a number counts.
     """
 
-    values: NDArray[Any]
+    array: NDArray[Any]
     rows: Names
     columns: Names
     unit: str
@@ -71,13 +71,13 @@ class Page:
         return self.left + self.body[0] + self.right, self.top + max(self.body[1], LEAST_BAR) + EDGE
 
 
-EDGE, LEAST_BAR, BAR = 0.25, 1.8, 0.16
-"""The margin, the least height of the scale, and its width, in inches."""
+EDGE, LEAST_BAR, MOST_BAR, BAR = 0.25, 1.8, 5.0, 0.16
+"""The margin, the least and the greatest height of the scale, and its width, in inches."""
 
 
 def page_of(panel: Panel, look: Look) -> Page:
     """Return where everything stands: as large as the content needs, else as large as asked for."""
-    rows, columns = panel.values.shape
+    rows, columns = panel.array.shape
     longest = max(rows, columns)
     single = panel.rows.single and panel.columns.single
     # Cells with names of their own are as high as letters at least; the others fill a page.
@@ -85,13 +85,13 @@ def page_of(panel: Panel, look: Look) -> Page:
     page = _laid_out(panel, look, cell)
     if look.figsize is None:
         return page
-    free = [asked - (had - body) for asked, had, body in zip(look.figsize, page.size, page.body, strict=True)]
+    free = look.figsize[0] - page.left - page.right, look.figsize[1] - page.top - EDGE
     return _laid_out(panel, look, max(0.002, min(free[0] / columns, free[1] / rows)))
 
 
 def _laid_out(panel: Panel, look: Look, cell: float) -> Page:
     """Return where everything stands for cells of a size in inches."""
-    rows, columns = panel.values.shape
+    rows, columns = panel.array.shape
     body = columns * cell, rows * cell
     letters = fitting(panel.rows, body[1]), fitting(panel.columns, body[0])
     left = EDGE + 0.35 + panel.rows.inches(letters[0])
