@@ -92,6 +92,7 @@ def neuron_page(con: duckdb.DuckDBPyConnection, root: int | str, top: int = 5) -
         raise NoMatches(msg)
     who = known.row(0, named=True) if known.height else {}
     facts = {"root_id": counts.pop("root_id"), "version": version, "as_of": as_of} | who | counts
+    facts |= _measured(con, ids)
     columns = "direction, partner, weight, share, cell_class, cell_type, side, proofread"
     strongest = (
         "QUALIFY row_number() OVER (PARTITION BY direction ORDER BY weight DESC, partner) <= "
@@ -99,3 +100,15 @@ def neuron_page(con: duckdb.DuckDBPyConnection, root: int | str, top: int = 5) -
     )
     partners = call(con, "partners", [ids], select=f"SELECT {columns}", behind=strongest).pl()
     return NeuronPage(ids, facts, partners)
+
+
+_METRICS = """SELECT l2_count AS l2_chunks, missing AS l2_missing, cable_mst_nm / 1e3 AS cable_mst_um,
+        cable_teasar_nm / 1e3 AS cable_teasar_um, branch_points, tips, volume_nm3 / 1e9 AS volume_um3,
+        soma_radius_nm
+    FROM neuron_metrics WHERE root_id = ?"""
+
+
+def _measured(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> dict[str, object]:
+    """Return what a neuron's L2 data measure; nothing where they are not mirrored for this version."""
+    found = con.sql(_METRICS, params=ids.tolist()).pl()
+    return found.row(0, named=True) if found.height else {}
