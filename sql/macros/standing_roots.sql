@@ -24,6 +24,11 @@ CREATE OR REPLACE MACRO standing_roots(of_roots) AS TABLE
     UNION
     SELECT wanted.root_id FROM wanted SEMI JOIN root_ids AS found ON found.root_id = wanted.root_id
     UNION
+    SELECT lives.root_id
+    FROM root_lives AS lives
+    SEMI JOIN wanted ON wanted.root_id = lives.root_id
+    JOIN snapshot AS here ON lives.born_at <= here.as_of AND lives.retired_at > here.as_of
+    UNION
     SELECT seen.root_id
     FROM seen
     JOIN covered ON seen.moment BETWEEN covered.since AND covered.until
