@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from crantdb.sandbox.seatable import crantb_columns as words
 from crantdb.sandbox.seatable.crantb import row_cells
 from crantdb.sandbox.seatable.crantb_columns import META, PAPERS
-from crantdb.sandbox.seatable.dirt import RowTruth, texts
+from crantdb.sandbox.seatable.dirt import texts
 from crantdb.sandbox.seatable.row_edits import delete_rows, insert_rows, update_row
 from crantdb.sandbox.seatable.schema_edits import set_links
 
@@ -85,7 +85,7 @@ def _new_root(crantb: Crantb) -> Change:
     row_id = stale[0] if stale else _some_row(crantb)
     truth = crantb.truth[row_id]
     late = next(point.late for point in crantb.anchors if point.supervoxel == truth.at_supervoxel)
-    crantb.truth[row_id] = RowTruth("clean", truth.supervoxel, late, truth.at_supervoxel, truth.voxels)
+    crantb.truth[row_id] = replace(truth, kind="clean", typed_root=late)
     return _write(crantb, row_id, "root_id", str(late))
 
 

@@ -83,7 +83,9 @@ def crantb_base(
     rng = random.Random(f"crantb:{seed}")  # noqa: S311 (a world, no secret)
     count = rows if rows is not None else 2 * truth.brain.neurons + _EVERY_KIND * len(_KINDS)
     newest = max(v.time_stamp for v in datastack.versions if v.valid)
-    points = _anchors(truth, datastack, count, newest, seed)
+    first = min(version.time_stamp for version in datastack.versions)
+    moments = (_micros(first), _micros(newest))
+    points = _anchors(truth, moments, count, seed)
     told = _told(points, count, rng)
     made = [_row(cells, newest, number, rng) for number, (cells, _) in enumerate(told, 1)]
     base = Base(
@@ -165,12 +167,11 @@ def _metrics(root: str, rng: random.Random) -> dict[str, Json]:
     }
 
 
-def _anchors(truth: Truth, datastack: Datastack, count: int, newest: datetime, seed: int) -> list[Anchor]:
-    """Return points to annotate: every soma, then nodes of neurons and twigs."""
+def _anchors(truth: Truth, moments: tuple[int, int], count: int, seed: int) -> list[Anchor]:
+    """Return points to annotate: every soma, then nodes of neurons and twigs; moments in µs since 1970."""
     picked = np.random.default_rng([seed, 4]).integers(len(truth.brain.pieces.node_piece), size=count)
     nodes = np.r_[truth.brain.somata(), picked]
-    first = min(version.time_stamp for version in datastack.versions)
-    return anchors(truth.brain, nodes, _micros(first), _micros(newest))
+    return anchors(truth.brain, nodes, *moments)
 
 
 def _told(

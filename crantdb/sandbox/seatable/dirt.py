@@ -115,10 +115,10 @@ def texts(kind: Kind, here: Anchor, other: Anchor) -> tuple[dict[str, str | None
     known = kind not in {"no_supervoxel", "zero_both", "unknown_supervoxel", "blank"}
     truth = RowTruth(
         kind,
-        here.supervoxel if known else 0,
-        int(typed) if typed.isdigit() else None,
-        here.supervoxel,
-        _voxels(place),
+        supervoxel=here.supervoxel if known else 0,
+        typed_root=int(typed) if typed.isdigit() else None,
+        at_supervoxel=here.supervoxel,
+        voxels=_voxels(place),
     )
     return {"root_id": root, "supervoxel_id": supervoxel, "position": place}, truth
 

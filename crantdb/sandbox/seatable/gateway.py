@@ -50,7 +50,10 @@ class Gateway:
         standing = self._standing(uuid)
         if not standing.is_in:
             return Response(429, b"", standing.headers())
-        response = forced(faults, self._state.url) or self._called(endpoint, uuid, request, faults, values)
+        response = forced(faults, self._state.url)
+        if response is None:
+            call = self._call(uuid, request, faults)
+            response = call if isinstance(call, Response) else carried_out(endpoint, call, values)
         if any(fault.kind == "invalid_utf8" for fault in faults):
             response = garbled(response)
         return response.with_headers(*standing.headers())
@@ -63,21 +66,13 @@ class Gateway:
             return Standing(is_in=False, limit=limit or 0, remaining=0, reset=until)
         return self._state.window(uuid, limit).hit()
 
-    def _called(
-        self,
-        endpoint: Endpoint,
-        uuid: str,
-        request: Request,
-        faults: tuple[Fault, ...],
-        values: Mapping[str, Any],
-    ) -> Response:
-        """Return the answer of the token's check, else of the endpoint."""
+    def _call(self, uuid: str, request: Request, faults: tuple[Fault, ...]) -> Call | Response:
+        """Return a request with what its token allows, or the refusal."""
         base = self._state.base(uuid)
         grant = self._state.tokens.base(sent_token(request), uuid)
         if base is None or grant is None:
             return gateway_error("invalid token", 403)
-        with base.lock:
-            return carried_out(endpoint, Call(self._state, base, grant, request, faults), values)
+        return Call(self._state, base, grant, request, faults=faults)
 
     def _match(self, request: Request) -> tuple[Endpoint, dict[str, Any]] | Response:
         """Return the endpoint and the values of its path, or the answer when there is none."""
@@ -93,9 +88,10 @@ class Gateway:
 
 
 def carried_out(endpoint: Endpoint, call: Call, values: Mapping[str, Any]) -> Response:
-    """Return an endpoint's answer, its refusals as the gateway words them."""
+    """Return an endpoint's answer, its refusals as the gateway words them; the base stands still meanwhile."""
     try:
-        return endpoint(call, **values)
+        with call.base.lock:
+            return endpoint(call, **values)
     except Refused as refused:
         return gateway_error(refused.message, refused.status)
     except (KeyError, TypeError, ValueError) as error:

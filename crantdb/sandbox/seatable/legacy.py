@@ -65,8 +65,8 @@ class Legacy:
         if base is None or grant is None:
             return web_error("Token expired.", 403)
         values = {"row_id": found["row_id"]} if found.get("row_id") else {}
-        with base.lock:
-            return carried_out(endpoint, Call(self._state, base, grant, request, faults, legacy=True), values)
+        call = Call(self._state, base, grant, request, faults=faults, legacy=True)
+        return carried_out(endpoint, call, values)
 
 
 def _endpoints() -> dict[tuple[str, str], Callable[..., Response]]:

@@ -119,14 +119,14 @@ class LinkMap:
     forward: dict[str, list[str]] = field(default_factory=dict)
     backward: dict[str, list[str]] = field(default_factory=dict)
 
-    def of(self, table_id: str, *, is_second: bool = False) -> dict[str, list[str]]:
-        """Return the linked rows by row, seen from a table; `is_second` decides within one table."""
-        first = table_id == self.table1_id and not (is_second and self.table1_id == self.table2_id)
-        return self.forward if first else self.backward
+    def of(self, table_id: str) -> dict[str, list[str]]:
+        """Return the linked rows by row, seen from one of the two tables."""
+        return self.forward if table_id == self.table1_id else self.backward
 
     def set(self, table_id: str, row_id: str, others: Iterable[str]) -> None:
         """Replace the rows that a row is linked to."""
-        near, far = self.of(table_id), self.backward if self.of(table_id) is self.forward else self.forward
+        near = self.of(table_id)
+        far = self.backward if near is self.forward else self.forward
         wanted = list(dict.fromkeys(others))
         for other in set(near.get(row_id, ())) - set(wanted):
             far[other].remove(row_id)

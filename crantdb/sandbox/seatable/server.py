@@ -179,16 +179,16 @@ class SeaTable:
         body = "" if request.path.startswith(_LOG_IN) else request.body.decode("utf-8", "replace")
         self.log.add(
             Entry(
-                request.method,
-                request.path,
-                request.query_string,
-                body,
-                response.status,
-                label,
-                self.clock.now(),
-                request.client_port,
-                len(response.body),
-                response.rows,
+                method=request.method,
+                path=request.path,
+                query=request.query_string,
+                body=body,
+                status=response.status,
+                token=label,
+                at=self.clock.now(),
+                client_port=request.client_port,
+                size=len(response.body),
+                rows=response.rows,
             )
         )
 
