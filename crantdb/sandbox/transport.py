@@ -195,8 +195,9 @@ class _Handler(BaseHTTPRequestHandler):
         phrases = {status.value: status.phrase for status in HTTPStatus}
         phrase = phrases.get(response.status, "Unknown")
         date = email.utils.formatdate(time.time() + self.server.clock_offset_s, usegmt=True)
+        dated = () if any(name == "Date" for name, _ in response.headers) else (("Date", date),)
         length = ("Content-Length", str(len(response.body)))
-        headers = (("Server", "sandbox"), ("Date", date), *response.headers, length, *_EVERYWHERE)
+        headers = (("Server", "sandbox"), *dated, *response.headers, length, *_EVERYWHERE)
         lines = [
             f"HTTP/1.1 {response.status} {phrase}",
             *(f"{name}: {value}" for name, value in headers),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import email.utils
 import logging
-import time
 from typing import TYPE_CHECKING, Self
 
 from crantdb.sandbox.seatable.answers import gateway_error
@@ -146,12 +146,11 @@ class SeaTable:
         if "quota" in kinds:
             self.month.exhaust()
         label = self.tokens.label(sent_token(request))
-        if self._listener is not None:
-            # The Date header tells the server's time, which clients wait by.
-            self._listener.clock_offset_s = self.clock.unix() - time.time()
         response = self._answered(request, faults)
         if self.options.gzip and response.body and request.accepts("gzip"):
             response = response.gzipped()
+        # The Date header tells the server's time, which clients wait by.
+        response = response.with_headers(("Date", email.utils.formatdate(self.clock.unix(), usegmt=True)))
         self._note(request, response, label)
         self._run(hooks, "after")
         return _delivery(response, kinds, self.options.latency)

@@ -156,3 +156,11 @@ def test_only_gateway_calls_are_counted(people_asker: Asker) -> None:
     asker(people_asker.server)
     assert (log.gateway_calls(), log.count()) == (1, 3)
     assert people_asker.server.month.calls == 1
+
+
+def test_the_date_is_the_servers(people_asker: Asker) -> None:
+    """The Date header follows the clock that limits and tokens go by, and stands there once."""
+    clock = people_asker.server.clock
+    clock.advance(90)
+    answer = people_asker.ask("GET", "/metadata/")
+    assert answer.headers["Date"] == "Sat, 01 Aug 2026 12:01:30 GMT"
