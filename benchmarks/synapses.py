@@ -33,7 +33,7 @@ from crantdb.warehouse.commit import Change, TableFacts, commit
 from crantdb.warehouse.layout import Warehouse, create_warehouse
 from crantdb.warehouse.memory import parse_bytes
 from crantdb.warehouse.parquet import ROW_GROUP_ROWS
-from crantdb.warehouse.sorting import sorting, write_sorted
+from crantdb.warehouse.sorting import rows_of, sorting, write_sorted
 from crantdb.warehouse.staging import Staging, StagingKey, open_staging
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ def _ours(staging: Staging, con: duckdb.DuckDBPyConnection) -> None:
     """Write the main table as `arrange` does."""
     with ThreadPoolExecutor(1) as pool:
         columns, into = staging.schema().names, staging.folder / "alone" / "x"
-        write_sorted(con, staging.files(), columns, order=(PRE, POST, ID), into=into, summing=pool)
+        write_sorted(
+            con, rows_of(con, staging.files()), columns, order=(PRE, POST, ID), into=into, summing=pool
+        )
 
 
 def _bare_copy(staging: Staging, con: duckdb.DuckDBPyConnection) -> None:

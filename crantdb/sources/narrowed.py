@@ -41,8 +41,9 @@ class Narrowed:
         Raises:
             SourceError: as `Transport.json`.
         """
+        span, rest = _by_id(conditions)
         with self.cave.naming_expiry(self.version):
-            return replace(self.cave.rows_of(self.version, self.table), also=conditions).count(Span())
+            return replace(self.cave.rows_of(self.version, self.table), also=rest).count(span)
 
     def counts(self, asked: Sequence[Conditions]) -> Iterator[tuple[Conditions, int]]:
         """Yield the count of each, a few requests at a time, in no order.
@@ -64,11 +65,12 @@ class Narrowed:
             IncompleteError: when the server's own counts disagree.
             SourceError: as `Transport.json`.
         """
-        rows = replace(self.cave.rows_of(self.version, self.table), also=conditions)
+        span, rest = _by_id(conditions)
+        rows = replace(self.cave.rows_of(self.version, self.table), also=rest)
         options = self.cave.options
         harvest = Harvest(
             rows,
-            [(Span(), counted)] if counted else [],
+            [(span, counted)] if counted else [],
             chunk_rows=options.chunk_rows,
             parallel=options.parallel,
             stop=self.cave.transport.stop,
@@ -76,3 +78,10 @@ class Narrowed:
         with self.cave.naming_expiry(self.version):
             for batch in harvest.batches():
                 yield batch.rows
+
+
+def _by_id(conditions: Conditions) -> tuple[Span, Conditions]:
+    """Return the span of ids that conditions leave, and the other conditions."""
+    spans = [c.span for c in conditions if c.column == "id" and c.span is not None and not c.among]
+    rest = tuple(c for c in conditions if c.column != "id" or c.span is None or c.among)
+    return (spans[0] if spans else Span()), rest

@@ -51,24 +51,36 @@ def finish(
     if facts.kind == "table" and forms.is_synapses(name):
         names = names_for(name, canonical=name == forms.canonical)
         arranged = arrange(staging, names, memory_bytes=forms.memory_bytes)
-        return _valid_forms(arranged, facts, expected_rows, canonical=name == forms.canonical)
-    staged = staging.finish()
+        return valid_forms(arranged, facts, expected_rows, canonical=name == forms.canonical)
+    return [valid_table(staging.finish(), facts, expected_rows)]
+
+
+def valid_table(staged: StagedTable, facts: TableFacts, expected_rows: int) -> tuple[ValidTable, TableFacts]:
+    """Check a table of one form.
+
+    Raises:
+        ValidationError: when the rows break a promise.
+    """
     valid = validate(
         staged,
         rows_expected=expected_rows,
         constraints=constraints_of(staged, facts.kind),
         exceptions=exceptions_of(staged),
     )
-    return [(valid, facts)]
+    return valid, facts
 
 
 _WITHOUT_EDGE = "a root is NULL: in no edge"
 
 
-def _valid_forms(
+def valid_forms(
     arranged: Arranged, facts: TableFacts, expected_rows: int, *, canonical: bool
 ) -> list[tuple[ValidTable, TableFacts]]:
-    """Check a synapse table in its five forms: each must account for every row."""
+    """Check a synapse table in its five forms: each must account for every row.
+
+    Raises:
+        ValidationError: when one does not.
+    """
     loose = {_WITHOUT_EDGE: '"pre_pt_root_id" IS NULL OR "post_pt_root_id" IS NULL'}
     main = validate(
         arranged.main,

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from crantdb.errors import Interrupted, ValidationError
 from crantdb.warehouse.edges import EDGES, edges_of
 from crantdb.warehouse.files import FileWriter
-from crantdb.warehouse.sorting import sorting, write_sorted
+from crantdb.warehouse.merge import merge_sorted
+from crantdb.warehouse.sorting import rows_of, sorting, write_sorted
 from crantdb.warehouse.staging import StagedTable
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     import duckdb
 
     from crantdb.warehouse.files import StagedFile
+    from crantdb.warehouse.merge import Replaced
     from crantdb.warehouse.staging import Staging
 
 PRE, POST, ID = "pre_pt_root_id", "post_pt_root_id", "id"
-_BY_POST_COLUMNS = (
+BY_POST_COLUMNS = (
     ID,
     PRE,
     POST,
@@ -101,20 +103,20 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
     if lacking:
         raise ValidationError(staging.key.table, f"a synapse table has {', '.join(lacking)}", staging.rows)
     staging.clear_done()
-    narrow = [name for name in _BY_POST_COLUMNS if name in schema.names]
-    of_ids = _part(schema, [ID, PRE, POST])
-    with sorting(staging, memory_bytes) as con, _Writer(staging, con) as write:
+    narrow = [name for name in BY_POST_COLUMNS if name in schema.names]
+    of_ids = part_of(schema, [ID, PRE, POST])
+    with sorting(staging, memory_bytes) as con, FormsWriter(staging, con) as write:
         ids = write.beside(names.ids, staging.ordered(of_ids), of_ids, (ID,))
         main = write.sorted(None, staging.files(), schema, (PRE, POST, ID))
         ids.result()  # says if an id comes twice, before more is made of it
-        edges = write.beside(names.edges, edges_of(_read(main)), EDGES, ("pre_root_id", "post_root_id"))
-        by_post = write.sorted(names.by_post, staging.files(), _part(schema, narrow), (POST, PRE, ID))
+        edges = write.beside(names.edges, edges_of(sized_pairs(main)), EDGES, ("pre_root_id", "post_root_id"))
+        by_post = write.sorted(names.by_post, staging.files(), part_of(schema, narrow), (POST, PRE, ID))
         made = [file.path for file in edges.result().files]
         turned = write.sorted(names.edges_by_post, made, EDGES, ("post_root_id", "pre_root_id"))
     return Arranged(main, by_post, edges.result(), turned, ids.result())
 
 
-def _read(table: StagedTable) -> Iterator[pa.Table]:
+def sized_pairs(table: StagedTable) -> Iterator[pa.Table]:
     """Yield what edges are made of, row group by row group."""
     columns = [name for name in (PRE, POST, "size") if name in table.arrow.names]
     for file in table.files:
@@ -123,12 +125,12 @@ def _read(table: StagedTable) -> Iterator[pa.Table]:
             yield content.read_row_group(number, columns=columns)
 
 
-def _part(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
+def part_of(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
     """Return some columns of a schema."""
     return pa.schema([schema.field(name) for name in columns])
 
 
-class _Writer:
+class FormsWriter:
     """Writes the five tables of one staging into its folder of finished files.
 
     What comes in order already is written beside, in a thread of its own: a sort does not keep every core busy
@@ -151,8 +153,25 @@ class _Writer:
     ) -> StagedTable:
         """Sort rows of Parquet files and write them; `name` None is the synapse table itself."""
         into = self._staging.done / (name or "main") / self._run
-        files = write_sorted(self._con, sources, schema.names, order=order, into=into, summing=self._pool)
+        files = write_sorted(
+            self._con, rows_of(self._con, sources), schema.names, order=order, into=into, summing=self._pool
+        )
         return self._made(name, files, schema, order)
+
+    def merged(
+        self,
+        name: str | None,
+        files: Sequence[StagedFile],
+        replaced: Replaced,
+        *,
+        schema: pa.Schema,
+        order: tuple[str, ...],
+    ) -> StagedTable:
+        """Write a table's files anew where rows of them were replaced; `name` None is the synapse table itself."""
+        into = self._staging.done / (name or "main") / self._run
+        columns = schema.names
+        made = merge_sorted(self._con, files, replaced, columns, order=order, into=into, summing=self._pool)
+        return self._made(name, made, schema, order)
 
     def beside(
         self, name: str, tables: Iterator[pa.Table], schema: pa.Schema, order: tuple[str, ...]

@@ -66,7 +66,11 @@ def publish(warehouse: Warehouse, valid: ValidTable, facts: TableFacts) -> Table
 
 
 def _place(warehouse: Warehouse, folder: Path, file: StagedFile) -> DataFile:
-    """Link one file to its place; a file that an earlier, killed try left there is taken as it is."""
+    """Link one file to its place; one that an earlier, killed try left there is taken as it is, as is an older table's."""
+    if file.path.is_relative_to(warehouse.root / "tables"):
+        return DataFile(
+            relative(warehouse, file.path), file.rows, file.bytes, file.sha256, file.key_min, file.key_max
+        )
     target = folder / file.path.name
     if target.exists() and sha256_of(target) != file.sha256:
         target = folder / f"{uuid.uuid4().hex[:8]}-{file.path.name}"

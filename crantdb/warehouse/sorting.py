@@ -48,7 +48,7 @@ class _Range:
 
 def write_sorted(
     con: duckdb.DuckDBPyConnection,
-    sources: Sequence[Path],
+    rows: duckdb.DuckDBPyRelation,
     columns: Sequence[str],
     *,
     order: Sequence[str],
@@ -56,11 +56,11 @@ def write_sorted(
     summing: Executor,
     full_rows: int = FULL_ROWS,
 ) -> tuple[StagedFile, ...]:
-    """Write rows of Parquet files anew, sorted, into files that each hold whole keys.
+    """Write rows, sorted, into files that each hold whole keys.
 
     Args:
         con: sorts within its memory limit (see `sorting`).
-        sources: the Parquet files, of one schema.
+        rows: a relation of the connection (see `rows_of`).
         columns: which columns, in this order.
         order: the columns to sort by, NULLs last; the first is the key.
         into: where the files go, and what their names begin with.
@@ -74,7 +74,6 @@ def write_sorted(
         StorageError: when the disk refuses.
     """
     chosen = ", ".join(f'"{name}"' for name in columns)
-    rows = con.from_parquet([str(path) for path in sources], hive_partitioning=False)
     ranges = _ranges(rows, order[0], full_rows)
     waiting: list[Future[StagedFile]] = []
     for number, part in enumerate(ranges):
@@ -84,6 +83,11 @@ def write_sorted(
         partial = _copied(con, ordered, path)
         waiting.append(summing.submit(_placed, partial, path, part))
     return tuple(future.result() for future in waiting)
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> duckdb.DuckDBPyRelation:
+    """Return the rows of Parquet files of one schema."""
+    return con.from_parquet([str(path) for path in files], hive_partitioning=False)
 
 
 def _ranges(rows: duckdb.DuckDBPyRelation, key: str, full_rows: int) -> list[_Range]:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crantdb.warehouse.durable import sha256_of
+from crantdb.warehouse.sorting import rows_of as rows_in
 from crantdb.warehouse.sorting import write_sorted
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def sorted_files(
         con.execute("SET disabled_optimizers = 'statistics_propagation'")
         return write_sorted(
             con,
-            sources,
+            rows_in(con, sources),
             ["key", "id"],
             order=("key", "id"),
             into=folder / "done" / "run",
