@@ -169,5 +169,4 @@ def types_verb(
         order = "ORDER BY weight DESC, pre_type, post_type"
         give(settings, call(con, "type_connectivity", given=arguments, behind=order), path)
         return
-    known = {name: value for name, value in arguments.items() if not name.startswith("keep_")}
-    give(settings, call(con, "type_counts", given=known, behind="ORDER BY neurons DESC, label"), path)
+    give(settings, call(con, "type_counts", given=arguments, behind="ORDER BY neurons DESC, label"), path)

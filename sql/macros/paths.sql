@@ -1,10 +1,12 @@
 -- The ways from some neurons to others over at most max_hops connections (6 at the most), no neuron twice on a way.
--- One row a way. Connections are those of `adjacency` with the same arguments; root 0 is dropped. What cannot reach
--- a target in the hops that are left is never followed.
-CREATE OR REPLACE MACRO paths(of_from, of_to, max_hops := 2, min_synapses := 1, min_size := NULL) AS TABLE
+-- One row a way. Connections are those of `adjacency` with the same arguments: root 0 is dropped unless kept, an
+-- autapse is on no way. What cannot reach a target in the hops that are left is never followed.
+CREATE OR REPLACE MACRO paths(of_from, of_to, max_hops := 2, min_synapses := 1, min_size := NULL, keep_root_zero := false) AS TABLE
     WITH RECURSIVE kept AS MATERIALIZED (
         SELECT pair.pre, pair.post, pair.weight
-        FROM adjacency(min_synapses := min_synapses, min_size := min_size) AS pair
+        FROM adjacency(
+            min_synapses := min_synapses, min_size := min_size, keep_root_zero := keep_root_zero
+        ) AS pair
     ),
     near(root_id, hops) AS (
         SELECT target.root_id, 0

@@ -1,11 +1,17 @@
 -- The types there are at a level of annotation, and how large they are. One row a type; NULL: annotated, but not so.
--- Synapses are those of `connectivity`: autapses and root 0 are dropped, then pairs of fewer than min_synapses.
-CREATE OR REPLACE MACRO type_counts(of_level := 'cell_type', min_synapses := 1, min_size := NULL) AS TABLE
+-- Synapses are those of `connectivity` with the same arguments: autapses and root 0 are dropped unless kept, then pairs
+-- of fewer than min_synapses.
+CREATE OR REPLACE MACRO type_counts(
+    of_level := 'cell_type', min_synapses := 1, min_size := NULL, keep_autapses := false, keep_root_zero := false
+) AS TABLE
     WITH named AS MATERIALIZED (
         FROM neuron_labels(of_level)
     ),
     counted AS (
-        FROM synapse_counts(min_synapses := min_synapses, min_size := min_size)
+        FROM synapse_counts(
+            min_synapses := min_synapses, min_size := min_size, keep_autapses := keep_autapses,
+            keep_root_zero := keep_root_zero
+        )
     )
     SELECT
         named.label,
