@@ -182,7 +182,7 @@ def base_hash(tables: Sequence[TableInfo]) -> str:
 
 def _hash(content: object) -> str:
     """Return SHA-256 of JSON in one way of writing."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -196,7 +196,7 @@ def columns_table(tables: Sequence[TableInfo]) -> pa.Table:
             "column_key": column.key,
             "column_name": column.name,
             "type": column.type,
-            "data": json.dumps(dict(column.data), sort_keys=True, ensure_ascii=False),
+            "data": json.dumps(dict(column.data), sort_keys=True),
         }
         for table in tables
         for number, column in enumerate(table.columns)

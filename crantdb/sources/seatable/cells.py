@@ -132,14 +132,14 @@ def links(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON is anythin
 def _link(item: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON is anything
     """Return one linked record; its display value as JSON, for it is of any type."""
     if type(item) is str:
-        return {"row_id": item, "display_value_json": None}
+        return {"row_id": text(item), "display_value_json": None}
     shown = _fields(item).get("display_value")
     return {"row_id": text(item.get("row_id")), "display_value_json": _maybe(canonical, shown)}
 
 
 def place(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON is anything
     """Return a geolocation; any of its fields may be missing."""
-    if not value and not isinstance(value, Literal):
+    if value in ("", {}):
         return None
     item = _fields(value)
     words = ("country_region", "province", "city", "district", "detail")
@@ -150,7 +150,7 @@ def place(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON is anythi
 
 def signature(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON is anything
     """Return a digital signature."""
-    if not value and not isinstance(value, Literal):
+    if value in ("", {}):
         return None
     item = _fields(value)
     return {

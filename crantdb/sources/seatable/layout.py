@@ -98,7 +98,7 @@ class Layout:
         told: dict[str, str] = {"seatable.key": column.key}
         if info is not None:
             told |= {"seatable.name": info.name, "seatable.type": info.type}
-            told["seatable.data"] = json.dumps(dict(info.data), sort_keys=True, ensure_ascii=False)
+            told["seatable.data"] = json.dumps(dict(info.data), sort_keys=True)
         if column.key in self.volatile:
             told["seatable.volatile"] = "true"
         return pa.field(column.name, column.kind.arrow, nullable=column.name != "_id", metadata=told)

@@ -82,20 +82,30 @@ class Pager:
         yield from self._by_offset(table, columns, width)
 
     def some(self, table: str, ids: Iterable[str]) -> Iterator[Rows]:
-        """Yield those of some rows that are there, whole, some hundred at a time.
+        """Yield those of some rows that are there, whole, some hundred at a time; a last answer may be empty.
 
         Raises:
             SourceError: as every request.
         """
-        wanted = sorted(ids)
-        for start in range(0, len(wanted), IDS_A_REQUEST):
-            part = wanted[start : start + IDS_A_REQUEST]
+        wanted, size = sorted(ids), IDS_A_REQUEST
+        while wanted:
+            part = wanted[:size]
             listed = ", ".join(f"'{row_id}'" for row_id in part)
-            rows = self._base.sql(
-                f"SELECT * FROM {named(table)} WHERE `_id` IN ({listed}) ORDER BY `_id` LIMIT {len(part)}"
-            )
+            try:
+                rows = self._base.sql(
+                    f"SELECT * FROM {named(table)} WHERE `_id` IN ({listed}) ORDER BY `_id` LIMIT {len(part)}"
+                )
+            except TooMuch:
+                if size == 1:
+                    raise
+                size //= 2
+                continue
             checked(rows, table, len(part))
+            got = {row["_id"] for row in rows}
             yield rows
+            # A server may cap this answer too: those that did not come are gone only when none of them comes.
+            rest = [row_id for row_id in part if row_id not in got] if got else []
+            wanted = rest + wanted[len(part) :]
 
     def requests_for(self, rows: int, width: int) -> int:
         """Return how many requests reading that many rows takes, the last empty one too."""

@@ -157,8 +157,9 @@ class TableReading:
 
     def _take(self, rows: Rows) -> None:
         """Complete the links of rows and keep them."""
-        self._complete_links(rows)
-        self._store.add(rows)
+        if rows:
+            self._complete_links(rows)
+            self._store.add(rows)
 
     def _width(self) -> int:
         """Return how many columns a row has."""

@@ -159,9 +159,14 @@ def _always(_value: object) -> bool:
     return True
 
 
+def _names(column: ColumnInfo) -> dict[str, str]:
+    """Return the options' names by id; half a surrogate pair, which no file can hold, as a question mark."""
+    return {option.id: option.name.encode("utf-8", "replace").decode() for option in column.options}
+
+
 def _select(column: ColumnInfo) -> ColumnType:
     """Return an option's name."""
-    names = {option.id: option.name for option in column.options}
+    names = _names(column)
 
     def orphan(value: object) -> bool:
         return isinstance(value, str) and value != "" and value not in names
@@ -171,7 +176,7 @@ def _select(column: ColumnInfo) -> ColumnType:
 
 def _multiple(column: ColumnInfo) -> ColumnType:
     """Return the options' names, in the order of selection."""
-    names = {option.id: option.name for option in column.options}
+    names = _names(column)
 
     def orphan(value: object) -> bool:
         return isinstance(value, list) and any(item not in names for item in value if isinstance(item, str))

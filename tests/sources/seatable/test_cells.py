@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crantdb.errors import BadResponse, NotServed
@@ -60,6 +60,7 @@ def as_served(value: Any) -> Any:
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(column=ColumnInfo("k1", "root_id", "link"), cells=["\ud83d"])
 @given(column=COLUMNS, cells=st.lists(JSON | LIKELY, min_size=1, max_size=4))
 def test_any_json_in_any_column(column: ColumnInfo, cells: list[Any]) -> None:
     """A batch has the type of its column; a cell that is not of it is NULL and noted; the raw JSON is as served."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from crantdb.sandbox.seatable import (
@@ -76,7 +76,17 @@ SERVERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.target],  # shrinking takes minutes
+)
+@example(
+    story=[(1, 0, 0), (1, 0, 0), (1, 0, 56), (1, 0, 56)],
+    page_rows=5,
+    options={"keyset_strings": False, "sql_hard_limit": 7},
+)
 @given(story=STORIES, page_rows=st.integers(5, 40), options=SERVERS)
 def test_any_story_of_edits(
     story: list[tuple[int, int, int]], page_rows: int, options: dict[str, Any]
