@@ -46,6 +46,7 @@ class GivenTable:
         notice_text: sent in a Warning header with every query.
         description: free text.
         user_id: the owner, as text.
+        created: when the table was made, with a time zone; None for a time before every version.
     """
 
     name: str
@@ -57,6 +58,7 @@ class GivenTable:
     notice_text: str | None = None
     description: str = ""
     user_id: str = "0"
+    created: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse rows without ids.

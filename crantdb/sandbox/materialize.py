@@ -232,7 +232,7 @@ def _version_metadata(stack: Datastack, version: Version) -> dict[str, Any]:
 def _table_metadata(stack: Datastack, version: Version, table: GivenTable) -> dict[str, Any]:
     """Return a table as it is served; one without segmentation has fewer fields."""
     before = sum(len(v.tables) for v in stack.versions[: stack.versions.index(version)])
-    created = naive(min(v.time_stamp for v in stack.versions) - _CREATED)
+    created = naive(table.created or min(v.time_stamp for v in stack.versions) - _CREATED)
     described = {
         "created": created,
         "valid": True,

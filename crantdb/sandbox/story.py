@@ -8,7 +8,7 @@ by a split elsewhere in the same neuron, and two merges in a row, whose root bet
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from crantdb.sandbox.editing import Editor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from crantdb.sandbox.chunks import Grid, Pieces
     from crantdb.sandbox.history import History
@@ -39,31 +39,55 @@ class _Faulty:
     orphans: list[Pair]
 
 
-def tell(
-    pieces: Pieces, grid: Grid, *, neurons: int, moments_us: Sequence[int], rng: np.random.Generator
-) -> History:
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What a history is to be like.
+
+    Attributes:
+        neurons: how many of the shapes are neurons.
+        moments_us: the moments of the versions, ascending; edits fall between every two of them.
+        rounds: rounds of edits in each interval, one edit of every sort a round.
+        most_edits: edits in each interval at the most, but for those of `twig_onto`; None for all of the rounds.
+        twig_onto: by the number of an interval, counted from 1: a neuron that gets a twig of its own in it.
+    """
+
+    neurons: int
+    moments_us: Sequence[int]
+    rounds: int
+    most_edits: int | None = None
+    twig_onto: Mapping[int, int] = field(default_factory=dict)
+
+
+def tell(pieces: Pieces, grid: Grid, plot: Plot, rng: np.random.Generator) -> History:
     """Return the history of a segmentation.
 
     Args:
         pieces: the pieces of the neurons, then those of the twigs.
         grid: the chunk grid.
-        neurons: how many of the shapes are neurons.
-        moments_us: the moments of the versions, ascending; edits fall between every two of them.
+        plot: what happens.
         rng: where chance comes from.
     """
-    faulty = _faults(pieces, neurons, rng)
+    faulty = _faults(pieces, plot.neurons, rng)
+    kept = {number: _own_twig(faulty, pieces, neuron) for number, neuron in plot.twig_onto.items()}
     missing = {pair for _, pair in faulty.joined}
     edges = [(int(a), int(b)) for a, b in pieces.edges if (int(a), int(b)) not in missing]
     wrong = [pair for pair, _ in faulty.joined]
     editor = Editor(pieces, np.array(edges + wrong, dtype=np.int64), grid)
-    rounds = max(1, neurons // 30)
-    for start, end in itertools.pairwise(moments_us):
-        todo = [edit for _ in range(rounds) for edit in _one_round(faulty)]
+    for number, (start, end) in enumerate(itertools.pairwise(plot.moments_us), start=1):
+        todo = [edit for _ in range(plot.rounds) for edit in _one_round(faulty)][: plot.most_edits]
+        todo += [("merge", kept[number])] if number in kept else []
         step = (end - start) // (len(todo) + 1)
         for turn, (kind, pair) in enumerate(todo, start=1):
             at = (start + turn * step) // 1000 * 1000  # the chunkedgraph keeps milliseconds
             (editor.merge if kind == "merge" else editor.split)(pair, at)
     return editor.history()
+
+
+def _own_twig(faulty: _Faulty, pieces: Pieces, neuron: int) -> Pair:
+    """Take a twig of a neuron out of what is still to be put right."""
+    own = [pair for pair in faulty.orphans if pieces.piece_shape[pair[1]] == neuron]
+    faulty.orphans = [pair for pair in faulty.orphans if pair not in own]
+    return own[0]
 
 
 def _one_round(faulty: _Faulty) -> Iterator[tuple[str, Pair]]:

@@ -101,7 +101,7 @@ def generate_world(
     grid = chunks.Grid()
     pieces = chunks.cut(shapes, grid, cut_rng)
     moments = [_micros(version.time_stamp) for version in _VERSIONS]
-    history = story.tell(pieces, grid, neurons=neurons, moments_us=moments, rng=story_rng)
+    history = story.tell(pieces, grid, story.Plot(neurons, moments, max(1, neurons // 30)), story_rng)
     brain = Brain(pieces, shapes, neurons, history)
     noted = moments[_FIRST_FROZEN - 1]
     truth = Truth(brain, _live_tables(brain, synapses, noted, table_rng))
