@@ -248,7 +248,7 @@ class NoSuchTable(CrantdbError, LookupError):
 
 
 class NoMatches(CrantdbError, LookupError):
-    """No neuron matches the criteria."""
+    """No neuron, version or time matches what was asked for."""
 
 
 class QueryRefused(CrantdbError):
