@@ -113,13 +113,13 @@ def their_connectivity(frame: pd.DataFrame, ids: list[int] | None, threshold: in
 # --- the questions -----------------------------------------------------------------------------------
 
 
-def spread(con: duckdb.DuckDBPyConnection, count: int) -> NDArray[np.int64]:
-    """Return so many roots, evenly spread over all that tell something."""
-    every = con.sql(
-        "SELECT DISTINCT pre_root_id AS root FROM edges WHERE pre_root_id > 0 ORDER BY 1"
-    ).fetchnumpy()["root"]
+def chosen(con: duckdb.DuckDBPyConnection, count: int) -> dict[str, NDArray[np.int64]]:
+    """Return so many roots in two ways: those that tell most, and evenly spread over all that tell something."""
+    query = "SELECT pre_root_id AS root FROM edges WHERE pre_root_id > 0 GROUP BY 1 ORDER BY {}"
+    busy = con.sql(query.format("sum(syn_count) DESC, 1")).fetchnumpy()["root"][:count]
+    every = con.sql(query.format("1")).fetchnumpy()["root"]
     places = np.linspace(0, len(every) - 1, min(count, len(every))).astype(int)
-    return np.asarray(every[places], np.int64)
+    return {"the busiest": np.asarray(busy, np.int64), "evenly spread": np.asarray(every[places], np.int64)}
 
 
 def cells(matrix: pd.DataFrame) -> int:
@@ -136,28 +136,16 @@ def their_matrix(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64]) -> pd.D
 def questions(root: Path, unsorted: Path, *, neurons: int) -> list[Question]:
     """Return the questions, each to every contestant."""
     con, frame = connect(root), all_synapses(unsorted)
-    ids = spread(con, neurons)
-    known, one = ids.tolist(), ids[len(ids) // 2 : len(ids) // 2 + 1]
+    groups = chosen(con, neurons)
+    ids = groups["evenly spread"]
+    one = ids[len(ids) // 2 : len(ids) // 2 + 1]
     edges = scan("edges", root).rename({"pre_root_id": "pre", "post_root_id": "post", "syn_count": "weight"})
     kept = edges.filter((pl.col("pre") != pl.col("post")) & (pl.col("pre") != 0) & (pl.col("post") != 0))
-    among = kept.filter(pl.col("pre").is_in(known) & pl.col("post").is_in(known)).select(
-        "pre", "post", "weight"
-    )
     strong = (
         kept.filter(pl.col("weight") >= 5).select("pre", "post", "weight").sort("weight", descending=True)
     )
-    count = len(ids)
     return [
-        Question(
-            f"adjacency of {count:,} neurons (long form; ids are mapped first in the other two)",
-            lambda: call(con, "adjacency", [ids, ids], select="SELECT pre, post, weight").pl().height,
-            {
-                "crantdb, scipy": lambda: sparse_adjacency(con, ids, ids).matrix.nnz,
-                "crantdb, dense": lambda: cells(their_matrix(con, ids)),
-                "polars, our edges": lambda: among.collect().height,
-                "crantpy's way": lambda: cells(their_adjacency(frame, known)),
-            },
-        ),
+        *(_adjacency(con, frame, kept, group, name) for name, group in groups.items()),
         Question(
             "whole-brain edge list, 5 synapses or more, strongest first",
             lambda: len(get_connectivity(con, threshold=5)),
@@ -178,6 +166,26 @@ def questions(root: Path, unsorted: Path, *, neurons: int) -> list[Question]:
         ),
         *_ours_alone(con, ids, one),
     ]  # fmt: skip
+
+
+def _adjacency(
+    con: duckdb.DuckDBPyConnection, frame: pd.DataFrame, kept: pl.LazyFrame, ids: NDArray[np.int64], name: str
+) -> Question:
+    """Return the question for the matrix of some neurons."""
+    known = ids.tolist()
+    among = kept.filter(pl.col("pre").is_in(known) & pl.col("post").is_in(known)).select(
+        "pre", "post", "weight"
+    )
+    return Question(
+        f"adjacency of {len(ids):,} neurons, {name} (ours: long form; in the next two ids are mapped first)",
+        lambda: call(con, "adjacency", [ids, ids], select="SELECT pre, post, weight").pl().height,
+        {
+            "crantdb, scipy": lambda: sparse_adjacency(con, ids, ids).matrix.nnz,
+            "crantdb, dense": lambda: cells(their_matrix(con, ids)),
+            "polars, our edges": lambda: among.collect().height,
+            "crantpy's way": lambda: cells(their_adjacency(frame, known)),
+        },
+    )
 
 
 def _ours_alone(
