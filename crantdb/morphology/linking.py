@@ -74,6 +74,10 @@ class Tree:
         """Whether it is one tree."""
         return len(self.low) == len(self.node) - 1
 
+    def of_nodes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the rows of the graph's nodes that are nodes of the tree."""
+        return values if len(self.node) == len(values) else values[self.node]
+
     @cached_property
     def forest(self) -> Forest:
         """The tree, to be rooted."""

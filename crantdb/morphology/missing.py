@@ -54,7 +54,9 @@ def complete(graph: Graph, missing: str, grid: ChunkGrid | None) -> Filled:
         NoSkeleton: when no L2 id has a position.
         BadArgument: when the grid is needed and not given.
     """
-    lost = ~np.isfinite(graph.xyz.sum(axis=1))
+    lost = np.zeros(graph.n, dtype=np.bool_)
+    if not np.isfinite(graph.xyz.sum()):
+        lost = ~np.isfinite(graph.xyz.sum(axis=1))
     count = int(lost.sum())
     if count == graph.n:
         msg = f"none of the neuron's {graph.n} L2 ids has a position in the L2 cache: try again once it has been filled"
@@ -189,15 +191,9 @@ def _chains(
 def _with_radii(filled: Filled) -> Filled:
     """Return the graph with a finite radius of at least 1 nm everywhere: the neighbours' mean where none is given."""
     graph = filled.graph
+    if graph.radius.min() >= 1 and graph.radius.max() < np.inf:
+        return filled
     good = np.isfinite(graph.radius) & (graph.radius > 0)
-    if good.all():
-        return Filled(
-            Graph(graph.ids, graph.xyz, np.maximum(graph.radius, 1.0), graph.low, graph.high),
-            filled.member,
-            filled.interpolated,
-            filled.contracted,
-            filled.missing,
-        )
     start = np.concatenate([graph.low, graph.high])
     end = np.concatenate([graph.high, graph.low])
     useful = good[end] & ~good[start]

@@ -51,7 +51,7 @@ def choose_roots(
     away = float("nan")
     main, rule = -1, ""
     if point is not None:
-        gap = np.sqrt(((graph.xyz[tree.node] - point) ** 2).sum(axis=1))
+        gap = np.sqrt(((tree.of_nodes(graph.xyz) - point) ** 2).sum(axis=1))
         nearest = int(np.argmin(gap))
         away = float(gap[nearest])
         if away <= within_nm:
@@ -75,7 +75,7 @@ def choose_roots(
 def _ends(graph: Graph, tree: Tree) -> NDArray[np.int64]:
     """Return of each part an end of its longest path: the thicker one, then the smaller; ascending."""
     first = np.zeros(1, np.int64) if tree.whole else np.sort(np.unique(tree.part, return_index=True)[1])
-    xyz, radius = graph.xyz[tree.node], graph.radius[tree.node]
+    xyz, radius = tree.of_nodes(graph.xyz), graph.radius[tree.node]
     ends = np.sort(tree.forest.far_ends(first, xyz))
     others = tree.forest.far_ends(ends, xyz)
     swap = (radius[others] > radius[ends]) | ((radius[others] == radius[ends]) & (others < ends))

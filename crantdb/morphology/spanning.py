@@ -24,30 +24,10 @@ def symmetric(
     """
     from scipy.sparse import csr_array  # noqa: PLC0415 (takes a while to load)
 
-    degree = np.bincount(low, minlength=count)
-    smaller = np.bincount(high, minlength=count)
-    starts = np.zeros(count + 1, dtype=np.int32)
-    np.cumsum(degree + smaller, out=starts[1:])
-    columns = np.empty(2 * len(low), dtype=np.int32)
-    values = np.empty(2 * len(low))
-    # Smaller neighbours come first in a row: edges sorted by (high, low). Larger ones follow: the edges' own order.
-    order = _order(high)
-    first = _places(starts, smaller, 0)
-    columns[first] = low[order]
-    values[first] = weight[order]
-    rest = _places(starts, degree, smaller)
-    columns[rest] = high
-    values[rest] = weight
-    return csr_array((values, columns, starts), shape=(count, count))
-
-
-def _places(
-    starts: NDArray[np.int32], sizes: NDArray[np.int64], skip: NDArray[np.int64] | int
-) -> NDArray[np.int64]:
-    """Return the places of runs of the given sizes, one a row, each `skip` places after its row's start."""
-    ends = np.cumsum(sizes)
-    shift: NDArray[np.int64] = np.repeat(starts[:-1] + skip - (ends - sizes), sizes)
-    return np.arange(len(shift)) + shift
+    first, last = low.astype(np.int32), high.astype(np.int32)
+    # Entries of a row keep their order: smaller neighbours first, which ascend, then larger ones, which ascend too.
+    rows, columns = np.concatenate([last, first]), np.concatenate([first, last])
+    return csr_array((np.concatenate([weight, weight]), (rows, columns)), shape=(count, count))
 
 
 def shortest_tree(
@@ -65,7 +45,7 @@ def shortest_tree(
     """
     from scipy.sparse.csgraph import minimum_spanning_tree  # noqa: PLC0415 (takes a while to load)
 
-    order = _ascending(length)
+    order = _shortest_first(length)
     rank = np.empty(len(order))
     rank[order] = np.arange(1, len(order) + 1)
     kept = minimum_spanning_tree(_upper(count, low, high, rank), overwrite=True).data
@@ -74,21 +54,15 @@ def shortest_tree(
     return np.flatnonzero(chosen)
 
 
-def _ascending(length: NDArray[np.float64]) -> NDArray[np.int64]:
+def _shortest_first(length: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the order of lengths, equal ones as they stand; L2 positions are whole, which sorts faster."""
     square = np.rint(length * length)
-    if len(length) and square.max() < 2.0**52 and (np.sqrt(square) == length).all():
-        return _order(square.astype(np.int64))
-    return np.argsort(length, kind="stable")
-
-
-def _order(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the stable order of whole numbers from 0 on: sorted with their places in the low bits, where they fit."""
-    bits = len(values).bit_length()
-    if len(values) and int(values.max()) >= 1 << (62 - bits):
-        return np.argsort(values, kind="stable")
-    key = values << bits
-    key |= np.arange(len(values))
+    bits = len(length).bit_length()
+    if not len(length) or square.max() >= 2.0 ** min(52, 62 - bits) or (np.sqrt(square) != length).any():
+        return np.argsort(length, kind="stable")
+    # Sorted as numbers, each with its place in the low bits.
+    key = square.astype(np.int64) << bits
+    key |= np.arange(len(key))
     key.sort()
     key &= (1 << bits) - 1
     return key
