@@ -104,8 +104,13 @@ def at_snapshot(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], schema: 
     if here.all():
         return known
     rows = pl.concat([known, _mapped(con, ids[~here], schema)])
-    order = pl.DataFrame({"old_id": ids}, schema={"old_id": pl.Int64})
-    return order.join(rows, on="old_id", how="left", maintain_order="left")
+    return in_order(ids, rows, "old_id")
+
+
+def in_order(ids: NDArray[np.int64], rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Return the row of each id, in the order of the ids; an id without one has NULLs."""
+    order = pl.DataFrame({column: ids}, schema={column: pl.Int64}).with_row_index("place")
+    return order.join(rows, on=column, how="left").sort("place").drop("place")
 
 
 def brought_here(
@@ -153,9 +158,10 @@ def _current(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], schema: str
 
 
 def _mapped(con: duckdb.DuckDBPyConnection, ids: NDArray[np.int64], schema: str) -> pl.DataFrame:
-    """Return the mapping of ids that do not occur in the snapshot, by all that the warehouse knows."""
-    rows = con.sql(f'SELECT {", ".join(MAPPING)} FROM "{schema}".ids_at(?)', params=[ids.tolist()]).pl()
-    return rows.cast(dict(MAPPING))
+    """Return the mapping of ids that do not occur in the snapshot, by what the warehouse knows of them."""
+    query = f'SELECT {", ".join(MAPPING)} FROM "{schema}".ids_at(?::BIGINT[])'
+    rows: pl.DataFrame = con.sql(query, params=[ids.tolist()]).pl()
+    return rows.cast(MAPPING)
 
 
 def _words(other: pl.DataFrame, given: int, con: duckdb.DuckDBPyConnection, schema: str) -> str:

@@ -34,6 +34,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "tables": ("look", "List the tables of a snapshot."),
     "schema": ("look", "Show the columns of a table or view."),
     "macros": ("look", "List the functions and macros, with what they answer."),
+    "ids": ("ids", "Bring ids of any age and sort to the roots of one version."),
     "partners": ("connectivity", "List the partners of neurons."),
     "adjacency": ("connectivity", "Count the synapses between neurons."),
     "synapses": ("connectivity", "List the synapses of neurons."),
