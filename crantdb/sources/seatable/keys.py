@@ -82,12 +82,16 @@ class Door:
         Raises:
             AuthError: when the token is refused.
             NotServed: when there is no such base.
-            TooOld: when the server has no API gateway.
+            TooOld: when the server is older than SeaTable 5.3.
             RateLimited, ServiceUnavailable: worth another try.
         """
         client = self._bounded()
-        if not getattr(client, "use_api_gateway", False) or client.api_gateway is None:
-            msg = f"{self.url} has no API gateway: SeaTable 5.0 or newer is needed. Ask its keeper for an update"
+        # Servers before 5.3 name their database service, and cut every list in a SQL answer after ten.
+        if not client.use_api_gateway or client.api_gateway is None or client.dtable_db_url:
+            msg = (
+                f"{self.url} is older than SeaTable 5.3, whose SQL cuts lists after ten entries without a word. "
+                f"Ask its keeper for an update"
+            )
             raise TooOld(msg, url=self.url)
         if client.dtable_name != self.name:
             msg = (

@@ -71,7 +71,7 @@ class SeaTableServer:
         Raises:
             AuthError: when the token is refused; says which kind of token was used and what to do.
             NotServed: when there is no such base in the workspace, or the token is for another.
-            TooOld: when the server has no API gateway.
+            TooOld: when the server is older than SeaTable 5.3.
             TransientError: after the last try.
         """
         door = Door(self.url, self._token, self._kind, workspace_id, name)

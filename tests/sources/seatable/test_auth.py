@@ -9,6 +9,8 @@ import pytest
 
 from crantdb.errors import AuthError, NotServed, TooOld
 from crantdb.sandbox.seatable import Fault, SeaTable
+from crantdb.sources.classify import Answer
+from crantdb.sources.seatable.answers import words
 from crantdb.sources.seatable.keys import claims_of
 from crantdb.sources.seatable.server import SeaTableServer, TokenKind
 from crantdb.tokens import Token
@@ -113,10 +115,27 @@ def test_a_base_whose_name_is_no_path() -> None:
         same_as_truth(read(server), base)
 
 
-def test_a_server_without_a_gateway() -> None:
-    """A server too old for the contract is called that."""
-    with served(neurons(1), version="4.3") as server, pytest.raises(TooOld, match=r"SeaTable 5\.0 or newer"):
-        opened(server)
+@pytest.mark.parametrize("version", ["4.3", "4.4", "5.0", "5.2"])
+def test_a_server_that_is_too_old(version: str) -> None:
+    """A server whose SQL would cut lists in silence is refused before anything is read."""
+    with served(neurons(1), version=version) as server:
+        with pytest.raises(TooOld, match=r"older than SeaTable 5\.3"):
+            opened(server)
+        assert server.log.gateway_calls() == 0
+
+
+def test_words_of_a_server_hold_no_token() -> None:
+    """A server that repeats tokens in its errors does not make us repeat them."""
+    jwt = "eyJ0eXAiOiJKV1QifQ.eyJleHAiOjV9.c2lnbmF0dXJl-_x"
+    hexed = "0123456789abcdef0123456789abcdef01234567"
+    for body in (
+        json.dumps({"error_msg": f"bad {jwt}, {hexed}."}),
+        f"<title>{hexed} {jwt}</title>",
+        f"{jwt} {hexed}",
+    ):
+        said = words(Answer(403, {}, body.encode(), "http://x"))
+        assert "[token]" in said
+        assert not {part for part in (jwt, hexed) if part in said}
 
 
 def test_nothing_is_ever_written() -> None:

@@ -24,6 +24,7 @@ TRANSIENT = {
     "reset": Fault("reset", match=PAGE, nth=2),
     "truncated": Fault("truncate", match=PAGE, nth=2, size=700),
     "stalled": Fault("stall", match=PAGE, nth=2, seconds=1.5),
+    "dripping": Fault("drip", match=PAGE, nth=2, seconds=6),
     "a web page": Fault("html200", match=PAGE, nth=2),
     "nothing": Fault("empty200", match=PAGE, nth=2),
     "no success": Fault("success_false", match=PAGE, nth=2),
