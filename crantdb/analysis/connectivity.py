@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import polars as pl
-
 from crantdb.analysis.answers import (
     Materialization,
     Output,
@@ -16,12 +14,14 @@ from crantdb.analysis.answers import (
     thresholds,
 )
 from crantdb.analysis.chosen import Neurons, chosen, chosen_or_all
+from crantdb.analysis.mapping import in_order
 from crantdb.errors import BadArgument
 
 if TYPE_CHECKING:
     import duckdb
     import networkx as nx
     import pandas as pd
+    import polars as pl
 
 
 def get_connectivity(
@@ -133,8 +133,7 @@ def get_synapse_counts(
     found = call(
         con, "synapse_counts", [wanted], thresholds(threshold, min_size, clean=clean), schema=schema
     ).pl()
-    order = pl.DataFrame({"root_id": wanted}, schema={"root_id": pl.Int64})
-    rows = order.join(found, on="root_id", how="left", maintain_order="left")
+    rows = in_order(wanted, found, "root_id")
     if like is None:
         return framed(rows, output)
     partners = rows.select(neuron_id="root_id", pre="downstream_partners", post="upstream_partners")
