@@ -45,10 +45,10 @@ class L2Bench:
     warehouse: Warehouse
     voice: Voice = field(default_factory=Voice)
 
-    def mirror(self, version: int | None = None) -> None:
-        """Bring one small table of a version."""
+    def mirror(self, version: int | None = None, tables: tuple[str, ...] = ("nuclei_v1",)) -> None:
+        """Bring some tables of a version."""
         cave = open_cave(self.world.name, self.sandbox.url, None, QUICK)
-        sync(cave, self.warehouse, read_config(self.warehouse.config), Wish(version, ("nuclei_v1",)))
+        sync(cave, self.warehouse, read_config(self.warehouse.config), Wish(version, tables))
 
     def l2(self, roots: Sequence[int]) -> L2Report:
         """Mirror the L2 data of roots."""
