@@ -35,6 +35,7 @@ def get_connectivity(
     materialization: Materialization = "latest",
     clean: bool = True,
     update_ids: bool = True,
+    like: Literal["crantpy"] | None = None,
     output: Output = "polars",
 ) -> pl.DataFrame | pd.DataFrame:
     """Return the connections of neurons, each pair once; without neurons, those of the whole brain.
@@ -52,13 +53,14 @@ def get_connectivity(
         materialization: a version that the connection holds; `latest` is the one in `main`.
         clean: whether autapses and root 0 are dropped.
         update_ids: whether ids are first mapped to the snapshot's moment.
+        like: `crantpy` for pandas; the columns are its own anyway.
         output: `polars` or `pandas`.
 
     Returns:
         `pre`, `post`, `weight` (synapses), strongest first, then by pre and post. No connections: the same columns.
 
     Raises:
-        BadArgument: when neither direction is asked for, or a threshold is no number.
+        BadArgument: when neither direction is asked for, a threshold is no number, or `like` is not known.
         NoSuchSnapshot: when the connection does not hold that version.
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
 
@@ -68,6 +70,7 @@ def get_connectivity(
     if not (upstream or downstream):
         msg = "say upstream, downstream or both"
         raise BadArgument(msg)
+    _check_like(like)
     schema = schema_of(con, materialization)
     wanted = chosen_or_all(con, neuron_ids, schema, update_ids=update_ids)
     given = thresholds(threshold, min_size, clean=clean)
@@ -83,7 +86,14 @@ def get_connectivity(
         select="SELECT pre, post, weight",
         behind="ORDER BY weight DESC, pre, post",
     ).pl()
-    return framed(rows, output)
+    return framed(rows, "pandas" if like else output)
+
+
+def _check_like(like: str | None) -> None:
+    """Refuse to be like anything but crantpy."""
+    if like not in {None, "crantpy"}:
+        msg = f"like is None or 'crantpy', not {like!r}"
+        raise BadArgument(msg)
 
 
 def get_synapse_counts(
@@ -125,9 +135,7 @@ def get_synapse_counts(
     Warns:
         IdsMapped: when ids are not roots of the snapshot's moment.
     """
-    if like not in {None, "crantpy"}:
-        msg = f"like is None or 'crantpy', not {like!r}"
-        raise BadArgument(msg)
+    _check_like(like)
     schema = schema_of(con, materialization)
     wanted = chosen(con, neuron_ids, schema, update_ids=update_ids)
     found = call(

@@ -198,6 +198,14 @@ def test_adjacency_like_crantpy(con: duckdb.DuckDBPyConnection) -> None:
     assert (list(nothing.index), list(nothing.columns), nothing.to_numpy().sum()) == ([B, D], [C], 0)
 
 
+def test_connectivity_like_crantpy(con: duckdb.DuckDBPyConnection) -> None:
+    """Like crantpy, the edge list is pandas, strongest first."""
+    found = crantdb.get_connectivity(con, B, like="crantpy")
+    assert isinstance(found, pd.DataFrame)
+    assert list(found.columns) == ["pre", "post", "weight"]
+    assert found.to_numpy().tolist() == [[A, B, 5], [B, A, 1]]
+
+
 def test_counts_like_crantpy(con: duckdb.DuckDBPyConnection) -> None:
     """Like crantpy, `pre` and `post` count downstream and upstream partners, under the index neuron_id."""
     found = crantdb.get_synapse_counts(con, [B, A], like="crantpy")
@@ -242,6 +250,7 @@ REFUSED: dict[str, Callable[[Any], object]] = {
     "a size that is none": lambda con: crantdb.get_synapses(con, A, min_size=float("nan")),
     "another likeness": lambda con: crantdb.get_adjacency(con, A, like="fafbseg"),  # type: ignore[arg-type]
     "another likeness of synapses": lambda con: crantdb.get_synapses(con, A, like="x"),  # type: ignore[arg-type]
+    "another likeness of connections": lambda con: crantdb.get_connectivity(con, A, like="x"),  # type: ignore[arg-type]
     "another likeness of counts": lambda con: crantdb.get_synapse_counts(con, A, like="x"),  # type: ignore[arg-type]
     "another library": lambda con: crantdb.get_connectivity(con, A, output="dask"),  # type: ignore[arg-type]
     "another library for a matrix": lambda con: crantdb.get_adjacency(con, A, output="dask"),  # type: ignore[arg-type]
