@@ -11,6 +11,7 @@ from requests.adapters import HTTPAdapter
 from crantdb.errors import AuthError, RateLimited, ServiceUnavailable, SourceError
 from crantdb.sources.classify import Answer
 from crantdb.sources.seatable.answers import TokenRefused, content_of
+from crantdb.sources.seatable.bounded import within
 from crantdb.sources.seatable.limits import Allowance, Budget, log, persist, quota_exhausted
 from crantdb.sources.transport import Meter
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from crantdb.sources.seatable.limits import Limits, Waiting
 
 CONNECT_TIMEOUT_S = 10.0
-PIECE = 1 << 16
 EARLY_S = 60.0
 """A base token is renewed this long before it expires."""
 
+AUTH_S = 90.0
 SLOW = 5.0
 """An answer that takes this many timeouts in all is given up, however steadily it drips."""
 
@@ -138,8 +139,10 @@ class Gateway:
 
     def _open_once(self) -> Opened:
         """Open the base; a server that wants a long wait has a quota used up."""
+        what = f"authentication at {self._door.url}"
         try:
-            return self._door.open()
+            # seatable_api's own timeouts are 30 s each, between bytes.
+            return within(AUTH_S, self._door.open, check=self._waiting.check, what=what)
         except RateLimited as error:
             self._stop_when_long(error)
             raise
@@ -185,41 +188,37 @@ class Gateway:
     def _answer(self, method: str, url: str, content: Mapping[str, Any] | None) -> Answer:
         """Make one request; return the answer, whatever it says."""
         start = time.monotonic()
+        try:
+            return within(
+                SLOW * self.limits.timeout_s,
+                lambda: self._asked(method, url, content),
+                check=self._waiting.check,
+                what=f"an answer of {url}",
+            )
+        finally:
+            self.meter.add(requests=1, seconds=time.monotonic() - start)
+
+    def _asked(self, method: str, url: str, content: Mapping[str, Any] | None) -> Answer:
+        """Make one request, in a thread that is waited for."""
         timeout = self.limits.timeout_s
         try:
-            with self._session.request(
+            response = self._session.request(
                 method,
                 url,
                 json=content,
                 headers={"Authorization": f"Token {self.opened.secret}"},
                 timeout=(min(CONNECT_TIMEOUT_S, timeout), timeout),
                 allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = self._body(response, start + SLOW * timeout, url)
-                self.allowance.hear(response.headers)
-                return Answer(response.status_code, response.headers, body, url)
+            )
         except requests.Timeout:
             msg = f"{url} gave no byte for {timeout:g} s (timeout_s in crantdb.toml)"
             raise ServiceUnavailable(msg, url=url) from None
         except requests.RequestException as error:
             msg = f"{url}: the connection failed ({type(error).__name__})"
             raise ServiceUnavailable(msg, url=url) from None
-        finally:
-            self.meter.add(requests=1, seconds=time.monotonic() - start)
-
-    def _body(self, response: requests.Response, until: float, url: str) -> bytes:
-        """Return a body, given up when it takes too long or a stop is asked for."""
-        pieces = []
-        for piece in response.iter_content(PIECE):
-            pieces.append(piece)
-            self._waiting.check()
-            if time.monotonic() > until:
-                msg = f"{url} sends so slowly that it is given up after {SLOW * self.limits.timeout_s:g} s"
-                raise ServiceUnavailable(msg, url=url)
-        body = b"".join(pieces)
-        self.meter.add(size=len(body))
-        return body
+        self.meter.add(size=len(response.content))
+        self.allowance.hear(response.headers)
+        return Answer(response.status_code, response.headers, response.content, url)
 
 
 def _session() -> requests.Session:

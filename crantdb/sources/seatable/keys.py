@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from crantdb.tokens import Token
 
 _IN_SECONDS = re.compile(r"available in (\d+) second")
-_CLIENT_TIMEOUT_S = 30.0
 
 
 class TokenKind(Enum):
@@ -85,7 +83,7 @@ class Door:
             TooOld: when the server is older than SeaTable 5.3.
             RateLimited, ServiceUnavailable: worth another try.
         """
-        client = self._bounded()
+        client = self._authenticated()
         # Servers before 5.3 name their database service, and cut every list in a SQL answer after ten.
         if not client.use_api_gateway or client.api_gateway is None or client.dtable_db_url:
             msg = (
@@ -114,26 +112,15 @@ class Door:
             permission=str(claims.get("permission") or ""),
         )
 
-    def _bounded(self) -> Any:  # noqa: ANN401 - seatable_api has no types
-        """Return seatable_api's base, authenticated; waits no longer than its timeouts allow."""
-        result: list[Any] = []
-
-        def ask() -> None:
-            try:
-                result.append(self._client())
-            except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which names it
-                result.append(error)
-
-        # The client's timeouts are between bytes: a server that drips would hold it for ever.
-        thread = threading.Thread(target=ask, daemon=True, name="seatable-auth")
-        thread.start()
-        thread.join(3 * _CLIENT_TIMEOUT_S)
-        if not result:
-            msg = f"{self.url} did not authenticate within {3 * _CLIENT_TIMEOUT_S:.0f} s"
-            raise ServiceUnavailable(msg, url=self.url)
-        if isinstance(result[0], Exception):
-            self._fail(result[0])
-        return result[0]
+    def _authenticated(self) -> Any:  # noqa: ANN401 - seatable_api has no types
+        """Return seatable_api's base, authenticated."""
+        failure: Exception | None = None
+        try:
+            return self._client()
+        except Exception as error:  # noqa: BLE001 - seatable_api raises many things, bare Exception among them
+            failure = error
+        # Raised outside of the handler: no traceback leads to the client's own words, which hold bodies.
+        return self._fail(failure)
 
     def _client(self) -> Any:  # noqa: ANN401 - seatable_api has no types
         """Authenticate with seatable_api."""
