@@ -57,11 +57,14 @@ class ChunkGrid:
         lower: NDArray[np.float64] = chunk * np.array(self.chunk_nm) + np.array(self.origin_nm)
         return lower
 
+    def bounds_nm(self, l2_ids: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the least and the greatest whole nm inside each L2 id's chunk, (n, 3) and (n, 3)."""
+        lower = self.lower_nm(l2_ids)
+        return np.ceil(lower), np.ceil(lower + np.array(self.chunk_nm)) - 1
+
     def inside(self, points_nm: NDArray[np.float64], l2_ids: ArrayLike) -> NDArray[np.float64]:
         """Return the points in whole nm, each moved into the chunk of its L2 id if it lay outside; shape (n, 3)."""
-        lower = self.lower_nm(l2_ids)
-        upper = np.ceil(lower + np.array(self.chunk_nm)) - 1
-        return np.clip(np.rint(points_nm), np.ceil(lower), upper)
+        return np.clip(np.rint(points_nm), *self.bounds_nm(l2_ids))
 
     def keys(self, ids: ArrayLike, layer: int) -> NDArray[np.int64]:
         """Return one number per chunk for ids of a layer, equal for a supervoxel and the L2 id around it; (n,)."""

@@ -78,34 +78,36 @@ def _interpolated(filled: Filled, lost: NDArray[np.bool_], grid: ChunkGrid) -> F
     graph = filled.graph
     touching = lost[graph.low] | lost[graph.high]
     low, high = graph.low[touching], graph.high[touching]
-    xyz = graph.xyz.copy()
+    start, end = np.concatenate([low, high]), np.concatenate([high, low])
+    wanting = lost[start]
+    start, end = start[wanting], end[wanting]
+    xyz, todo = graph.xyz.copy(), lost.copy()
+    xyz[lost] = np.nan
+    box = np.flatnonzero(lost)
+    least, most = grid.bounds_nm(graph.ids[box])
     for _ in range(_ROUNDS):
-        todo = np.isnan(xyz[:, 0])
-        if not todo.any():
+        useful = todo[start] & ~todo[end]
+        if not useful.any():
             break
-        target, mean = _neighbour_means(xyz, low, high, todo)
-        if not len(target):
-            break
-        xyz[target] = grid.inside(mean, graph.ids[target])
-    todo = np.isnan(xyz[:, 0])
+        target, mean = _means(xyz, start[useful], end[useful])
+        at = np.searchsorted(box, target)
+        xyz[target] = np.clip(np.rint(mean), least[at], most[at])
+        todo[target] = False
     if todo.any():
         _from_nearest(xyz, graph, grid)
+        todo = np.isnan(xyz[:, 0])
     done = Graph(graph.ids, xyz, graph.radius, graph.low, graph.high)
-    unknown = np.isnan(xyz[:, 0])
     out = Filled(done, filled.member, lost, filled.contracted, filled.missing)
-    return _without(out, unknown) if unknown.any() else out
+    return _without(out, todo) if todo.any() else out
 
 
-def _neighbour_means(
-    xyz: NDArray[np.float64], low: NDArray[np.int64], high: NDArray[np.int64], todo: NDArray[np.bool_]
+def _means(
+    xyz: NDArray[np.float64], start: NDArray[np.int64], end: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the nodes that lack a position and have neighbours with one, and the mean of those."""
-    start, end = np.concatenate([low, high]), np.concatenate([high, low])
-    useful = todo[start] & ~todo[end]
-    start, end = start[useful], end[useful]
-    count = np.bincount(start, minlength=len(todo))
+    """Return the nodes that edges start from, ascending, and the mean position of each one's ends."""
+    count = np.bincount(start)
     target = np.flatnonzero(count)
-    sums = [np.bincount(start, weights=xyz[end, axis], minlength=len(todo))[target] for axis in range(3)]
+    sums = [np.bincount(start, weights=xyz[end, axis])[target] for axis in range(3)]
     return target, np.stack(sums, axis=1) / count[target, None]
 
 

@@ -112,6 +112,21 @@ def test_a_part_of_which_nothing_is_known() -> None:
     assert (facts.missing, facts.dropped, facts.interpolated) == (3, 3, 0)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_half_a_position_is_none(bad: float) -> None:
+    """A position of which one coordinate is not a number counts as missing, placed or dropped."""
+    gaps = XYZ.copy()
+    gaps[2, 1] = bad
+    placed = skeletonize(PATH, ID, gaps, grid=CRANTB, root_at=XYZ[0])
+    lower = CRANTB.lower_nm(ID[2:3])[0]
+    assert placed.flags.tolist() == [0, 0, NodeFlag.INTERPOLATED, 0, 0, 0]
+    assert placed.xyz_nm[2].tolist() == np.maximum((XYZ[1] + XYZ[3]) / 2, lower).tolist()
+    dropped = skeletonize(PATH, ID, gaps, missing="drop", root_at=XYZ[0])
+    assert dropped.l2_id.tolist() == np.delete(ID, 2).tolist()
+    assert dropped.flags.tolist() == [0, 0, NodeFlag.CONTRACTED, 0, 0]
+    assert dropped.member_node.tolist() == [0, 1, -1, 2, 3, 4]
+
+
 def test_far_from_anything_known() -> None:
     """A chain of 30 missing ids is placed id by id from the nearest known one, each inside its own chunk."""
     chunk = np.stack([np.arange(32), np.zeros(32), np.zeros(32)], axis=1).astype(np.int64)
