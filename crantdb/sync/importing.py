@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from crantdb.errors import SourceError, StorageError, Unreadable
 from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+from crantdb.sync.beside import Deriving
 from crantdb.sync.cave import is_news
 from crantdb.sync.dump_table import DumpJob, origin_of, stage_dump
 from crantdb.sync.finish import Forms
-from crantdb.sync.inventory import held, parent_of
+from crantdb.sync.inventory import clear_shared, held, parent_of
 from crantdb.sync.known import check_merged, info_of, moment_of, source_of
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
@@ -124,8 +125,12 @@ def import_tables(
             made += stage_dump(warehouse, key, job, forms=forms, progress=progress)
         snapshot, changed = plan.parent, bool(made) or is_news(plan.selection, plan.parent)
         if changed:
-            snapshot = commit(warehouse, _change(cave, config, plan, made))
-            clear(warehouse, _superseded(warehouse, [key for key, _ in jobs]))
+            beside = Deriving(warehouse, config, lambda: cave, promise, progress)
+            change = beside.complete(_change(cave, config, plan, made))
+            snapshot = commit(warehouse, change)
+            brought = [valid.staged.key for valid, _ in change.tables if valid.staged.key.schema == "derived"]
+            clear(warehouse, [*brought, *_superseded(warehouse, [key for key, _ in jobs])])
+            clear_shared(warehouse)
             progress.say(f"committed snapshot {snapshot.number}")
     assert snapshot is not None  # noqa: S101 - an import without a parent always commits
     keep_registered(warehouse, snapshot)

@@ -29,7 +29,7 @@ def keep_registered(warehouse: Warehouse, snapshot: Snapshot) -> None:
         return
     try:
         register(warehouse.root)
-    except (duckdb.IOException, duckdb.FatalException) as error:
+    except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
         msg = (
             f"snapshot {snapshot.number} is committed and whole, but {warehouse.database} for other programs could "
             f"not be written: {' '.join(str(error).split())}. Free some space, then run `crantdb register`"

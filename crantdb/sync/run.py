@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import ConfigError, SourceError
 from crantdb.sync import cave as from_cave
+from crantdb.sync.beside import Deriving
 from crantdb.sync.inventory import clear_committed, clear_shared, parent_of
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
@@ -18,6 +19,8 @@ from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.staging import clear
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from crantdb.config import Config
     from crantdb.sources.cave import Cave
     from crantdb.sync.cave import CavePart
@@ -61,6 +64,7 @@ def sync(
     progress: Progress | None = None,
     *,
     seatable: SeaTable | None = None,
+    open_cave: Callable[[], Cave] | None = None,
     memory: str | None = None,
 ) -> SyncReport:
     """Bring a materialization version, SeaTable's bases, or both into the warehouse as one new snapshot.
@@ -75,6 +79,8 @@ def sync(
         wish: what to bring of CAVE.
         progress: hears how it goes.
         seatable: where annotations come from; None to leave them as they are.
+        open_cave: opens the datastack where `cave` is None: roots of annotations are looked up there. Not needed
+            while the warehouse has no materialization version.
         memory: the memory promise, e.g. ``4GB``.
 
     Raises:
@@ -101,8 +107,14 @@ def sync(
             theirs = _annotations(seatable, warehouse, config, parent, progress, beside=cave is not None)
         snapshot = parent
         if (ours is not None and ours.is_news(parent)) or (theirs is not None and theirs.is_news):
-            snapshot = commit(warehouse, _change(cave, config, parent, ours, theirs, progress=progress))
-            clear(warehouse, [] if ours is None else ours.keys)
+            change = _change(cave, config, parent, ours, theirs, progress=progress)
+            deriving = Deriving(warehouse, config, _opener(cave, open_cave), memory_bytes, progress)
+            change = deriving.complete(change)
+            if cave is not None and ours is not None:
+                cave.check_version(ours.selection.version)
+            snapshot = commit(warehouse, change)
+            made = [valid.staged.key for valid, _ in change.tables]
+            clear(warehouse, made if ours is None else [*made, *ours.keys])
             progress.say(f"committed snapshot {snapshot.number}")
         clear_shared(warehouse)
     assert snapshot is not None  # noqa: S101 - a sync without a parent always commits
@@ -137,6 +149,20 @@ def _annotations(
         if beside:
             progress.say("SeaTable failed; what came from CAVE stays staged. Commit it: crantdb sync cave")
         raise
+
+
+def _opener(cave: Cave | None, open_cave: Callable[[], Cave] | None) -> Callable[[], Cave]:
+    """Return what opens the datastack."""
+    if cave is not None:
+        return lambda: cave
+    if open_cave is not None:
+        return open_cave
+
+    def refuse() -> Cave:
+        msg = "annotations need the datastack's chunkedgraph: say how to open the datastack (open_cave)"
+        raise ConfigError(msg)
+
+    return refuse
 
 
 def _fetched(ours: CavePart | None, theirs: SeaTablePart | None) -> dict[str, int]:
@@ -192,7 +218,6 @@ def _of_cave(
             skipped={} if main is None else main.skipped,
         )
     version = ours.selection.version
-    cave.check_version(version)
     return Change(
         parent=parent,
         operation="sync",

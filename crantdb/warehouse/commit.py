@@ -111,13 +111,29 @@ def write_manifest(warehouse: Warehouse, snapshot: Snapshot) -> Snapshot:
         StorageError: when the disk refuses.
     """
     if not link_new(warehouse.manifest(snapshot.number), to_json(snapshot)):
-        found = warehouse.numbers()[-1]
-        msg = (
-            f"another commit made snapshot {found} while this one was on its way from snapshot "
-            f"{snapshot.parent}; nothing was changed. Run the command again to build on it"
-        )
-        raise CommitConflict(msg)
+        raise _conflict(warehouse, snapshot.parent)
     return snapshot
+
+
+def check_not_overtaken(warehouse: Warehouse, parent: Snapshot | None) -> None:
+    """Check that no other commit was made since a snapshot was read.
+
+    Raises:
+        CommitConflict: when one was: what was staged may be gone with it.
+    """
+    number = None if parent is None else parent.number
+    numbers = warehouse.numbers()
+    if numbers and numbers[-1] != number:
+        raise _conflict(warehouse, number)
+
+
+def _conflict(warehouse: Warehouse, parent: int | None) -> CommitConflict:
+    """Return the error of whoever comes second."""
+    msg = (
+        f"another commit made snapshot {warehouse.numbers()[-1]} while this one was on its way from snapshot "
+        f"{parent}; nothing was changed. Run the command again to build on it"
+    )
+    return CommitConflict(msg)
 
 
 def _check_moment(change: Change) -> None:

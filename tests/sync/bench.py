@@ -114,6 +114,11 @@ class Bench:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+def mirrored(snapshot: Snapshot) -> list[str]:
+    """Return the keys of the main version's tables that are the server's own."""
+    return [key for key, table in snapshot.main.tables.items() if table.kind != "derived"]
+
+
 def _narrow(column: pa.Field) -> pa.Field:
     """Return a column as Arrow has it where polars has the large form of its type."""
     return pa.field(column.name, pa.string()) if pa.types.is_large_string(column.type) else column

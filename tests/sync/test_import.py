@@ -117,7 +117,7 @@ def test_dumps_equal_a_sync(tmp_path: Path, srid: int | None) -> None:
         report = bring(here, dumps_in(tmp_path / "dump"))
         again = bring(here, dumps_in(tmp_path / "dump"))
     assert hashes(report.snapshot.main) == hashes(synced)
-    assert len(synced.tables) == 6
+    assert len(synced.tables) == 8  # two mirrored, four forms, root_ids and cell_ids
     assert report.imported == {"synapses_v2": 900, "cell_types": 10}
     assert here.rows("cell_types").equals(by_id(notes()))
     for key, table in report.snapshot.main.tables.items():
@@ -512,7 +512,7 @@ def test_without_a_server_flags_say_what_it_is(twenty: Sandbox, tmp_path: Path) 
     here = bench(tmp_path / "w", twenty)
     flags: dict[str, Any] = {"schema_type": "synapse", "voxel_resolution": (8.0, 8.0, 42.0)}
     report = bring(here, dumps_in(tmp_path / "dump"), offline=True, as_of=MARCH_31, **flags)
-    assert len(report.snapshot.main.tables) == 5
+    assert len(report.snapshot.main.tables) == 7  # its forms, root_ids and cell_ids
     con = crantdb.connect(here.warehouse.root)
     [(z_nm,)] = con.sql("SELECT ctr_z_nm FROM synapses WHERE id = 3").fetchall()
     con.close()

@@ -1,0 +1,108 @@
+"""What a commit holds beside what was fetched: annotations, neurons and root ids at the version's moment, in the same step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from crantdb.errors import NotServed
+from crantdb.sources.chunkedgraph import open_chunkedgraph
+from crantdb.sync.annotations import DEFAULT_TABLE, Annotated, derive
+from crantdb.sync.coming import Coming
+from crantdb.warehouse.commit import check_not_overtaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crantdb.config import Config
+    from crantdb.sources.cave import Cave
+    from crantdb.sources.chunkedgraph import Chunkedgraph
+    from crantdb.sync.progress import Progress
+    from crantdb.warehouse.commit import Change
+    from crantdb.warehouse.layout import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Deriving:
+    """What it takes to make what stands beside the mirrored tables.
+
+    Attributes:
+        warehouse: where.
+        config: its configuration.
+        open_cave: opens the datastack, when its chunkedgraph is needed; gives None when that is not to be asked.
+        memory_bytes: the memory promise.
+        progress: hears how it goes.
+    """
+
+    warehouse: Warehouse
+    config: Config
+    open_cave: Callable[[], Cave | None]
+    memory_bytes: int
+    progress: Progress
+
+    def complete(self, change: Change) -> Change:
+        """Return a change with the tables and log rows that are made of it.
+
+        Nothing is made for a version that does not become the main one, or while there is none.
+
+        Raises:
+            SourceError: when the chunkedgraph does not answer.
+            CommitConflict: when another commit came between.
+            ValidationError: when an annotation would be lost, or a declared constraint breaks.
+            StorageError: when the disk refuses.
+        """
+        if change.version is None or change.as_of is None or not change.main:
+            return change
+        try:
+            made = derive(self._coming(change), self._chunkedgraph(change), self._annotated())
+        except (
+            duckdb.IOException
+        ):  # staged files are gone: where the LOCK does not hold, another sync took them up
+            check_not_overtaken(self.warehouse, change.parent)
+            raise
+        for message in made.messages:
+            self.progress.say(message)
+        return replace(
+            change,
+            tables=[*change.tables, *made.tables],
+            appended=[*change.appended, *made.appended],
+        )
+
+    def _coming(self, change: Change) -> Coming:
+        """Return the snapshot that a change would make."""
+        assert change.version is not None  # noqa: S101 - `complete` looked
+        assert change.as_of is not None  # noqa: S101 - `complete` looked
+        parent = change.parent
+        if parent is not None and change.dropped:
+            kept = {key: table for key, table in parent.shared.items() if key not in change.dropped}
+            parent = replace(parent, shared=kept)
+        return Coming(
+            warehouse=self.warehouse,
+            parent=parent,
+            datastack=change.datastack,
+            server=change.server,
+            info=change.info,
+            version=change.version,
+            as_of=change.as_of,
+            fresh=change.tables,
+            carried=change.carried,
+            shared=change.shared,
+            memory_bytes=self.memory_bytes,
+        )
+
+    def _annotated(self) -> Annotated:
+        """Return which table is the lab's annotations: the only one named in crantdb.toml, else CRANTb's."""
+        named = None if self.config.seatable is None else self.config.seatable.tables
+        return Annotated(named[0] if named is not None and len(named) == 1 else DEFAULT_TABLE)
+
+    def _chunkedgraph(self, change: Change) -> Chunkedgraph | None:
+        """Return the datastack's chunkedgraph; None when it has none, or none that says what it is."""
+        if change.chunkedgraph is None:
+            return None
+        cave = self.open_cave()
+        try:
+            return None if cave is None else open_chunkedgraph(cave)
+        except NotServed:
+            return None
