@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
-from crantdb.analysis.answers import Materialization, Output, call, schema_of, thresholds
+from crantdb.analysis.answers import (
+    Materialization,
+    Output,
+    call,
+    check_like,
+    check_output,
+    schema_of,
+    thresholds,
+)
 from crantdb.analysis.chosen import Neurons, chosen_or_all
 from crantdb.analysis.mapping import each_once
-from crantdb.errors import BadArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,9 +101,8 @@ def get_adjacency(
     Warns:
         IdsMapped: when ids are not roots of the snapshot's moment.
     """
-    if like not in {None, "crantpy"} or output not in {"polars", "pandas"}:
-        msg = f"like is None or 'crantpy', output 'polars' or 'pandas'; not {like!r} and {output!r}"
-        raise BadArgument(msg)
+    check_like(like)
+    check_output(output)
     found = sparse_adjacency(
         con,
         pre_ids,

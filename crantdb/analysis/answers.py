@@ -111,15 +111,35 @@ def call(
     return con.sql(query, params=[ids.tolist() for ids in lists if ids is not None])
 
 
+def check_like(like: str | None) -> None:
+    """Refuse to be like anything but crantpy.
+
+    Raises:
+        BadArgument: for another name.
+    """
+    if like not in {None, "crantpy"}:
+        msg = f"like is None or 'crantpy', not {like!r}"
+        raise BadArgument(msg)
+
+
+def check_output(output: str) -> None:
+    """Refuse libraries that frames are not given in.
+
+    Raises:
+        BadArgument: for another than polars and pandas.
+    """
+    if output not in get_args(Output):
+        msg = f"output is 'polars' or 'pandas', not {output!r}"
+        raise BadArgument(msg)
+
+
 def framed(rows: pl.DataFrame, output: Output) -> pl.DataFrame | pd.DataFrame:
     """Return a frame in the library asked for.
 
     Raises:
         BadArgument: when that is neither polars nor pandas.
     """
-    if output not in get_args(Output):
-        msg = f"output is 'polars' or 'pandas', not {output!r}"
-        raise BadArgument(msg)
+    check_output(output)
     return exact_pandas(rows) if output == "pandas" else rows
 
 

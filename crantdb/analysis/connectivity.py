@@ -8,6 +8,7 @@ from crantdb.analysis.answers import (
     Materialization,
     Output,
     call,
+    check_like,
     exact_pandas,
     framed,
     schema_of,
@@ -70,7 +71,7 @@ def get_connectivity(
     if not (upstream or downstream):
         msg = "say upstream, downstream or both"
         raise BadArgument(msg)
-    _check_like(like)
+    check_like(like)
     schema = schema_of(con, materialization)
     wanted = chosen_or_all(con, neuron_ids, schema, update_ids=update_ids)
     given = thresholds(threshold, min_size, clean=clean)
@@ -87,13 +88,6 @@ def get_connectivity(
         behind="ORDER BY weight DESC, pre, post",
     ).pl()
     return framed(rows, "pandas" if like else output)
-
-
-def _check_like(like: str | None) -> None:
-    """Refuse to be like anything but crantpy."""
-    if like not in {None, "crantpy"}:
-        msg = f"like is None or 'crantpy', not {like!r}"
-        raise BadArgument(msg)
 
 
 def get_synapse_counts(
@@ -135,7 +129,7 @@ def get_synapse_counts(
     Warns:
         IdsMapped: when ids are not roots of the snapshot's moment.
     """
-    _check_like(like)
+    check_like(like)
     schema = schema_of(con, materialization)
     wanted = chosen(con, neuron_ids, schema, update_ids=update_ids)
     found = call(

@@ -10,6 +10,7 @@ from crantdb.analysis.answers import (
     Materialization,
     Output,
     call,
+    check_like,
     exact_pandas,
     framed,
     schema_of,
@@ -76,6 +77,7 @@ def get_synapses(
     if pre_ids is None and post_ids is None:
         msg = "say pre_ids, post_ids or both; for all synapses read the view: con.sql('FROM synapses')"
         raise BadArgument(msg)
+    check_like(like)
     schema = schema_of(con, materialization)
     lists = [chosen_or_all(con, ids, schema, update_ids=update_ids) for ids in (pre_ids, post_ids)]
     rows = call(
@@ -91,15 +93,7 @@ def get_synapses(
         rows = _in_voxels(rows, voxel_nm)
     if like is None:
         return framed(rows, output)
-    _check_like(like)
     return exact_pandas(_like_crantpy(rows, pixels=pixels))
-
-
-def _check_like(like: str) -> None:
-    """Refuse to be like anything but crantpy."""
-    if like != "crantpy":
-        msg = f"like is None or 'crantpy', not {like!r}"
-        raise BadArgument(msg)
 
 
 def _in_voxels(rows: pl.DataFrame, voxel_nm: tuple[float, float, float]) -> pl.DataFrame:
