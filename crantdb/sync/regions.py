@@ -7,13 +7,14 @@ kept snapshot is taken over by synapse id, so that a new version tests only syna
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from crantdb.errors import CorruptWarehouse, ValidationError
 from crantdb.sync.onto_main import commit_onto, key_on, snapshot_with_synapses
@@ -26,6 +27,7 @@ from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.relations import files_of, literal
 from crantdb.warehouse.staging import Staging, open_staging
 from crantdb.warehouse.validate import Constraint, validate
+from crantdb.warehouse.whole import stage_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from crantdb.morphology.regions import Regions
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.staging import StagedTable
     from crantdb.warehouse.state import Snapshot, TableState
 
 TABLE = "synapse_regions"
@@ -44,6 +47,9 @@ PIECE_ROWS = 1_000_000
 _DUCKDB_SHARE = 0.5
 _POINTS = ("ctr_x_nm", "ctr_y_nm", "ctr_z_nm")
 _SYNAPSES = "id, pre_pt_root_id, post_pt_root_id, size, ctr_x_nm, ctr_y_nm, ctr_z_nm"
+ORDER = ("pre_root_id", "post_root_id", "synapse_id", "region")
+"""The order of the table: of synapses as they are arranged, then of regions. Pieces follow each other in it."""
+
 SCHEMA = pa.schema(
     [
         ("synapse_id", pa.int64()),
@@ -118,7 +124,7 @@ def sync_regions(
             facts = run.facts(source)
             progress.say(f"{TABLE}: all {synapses.rows:,} synapses have their regions; joining the pieces")
             valid = validate(
-                run.staging.finish(),
+                run.finish(),
                 rows_expected=run.staging.rows,
                 constraints=[Constraint("region is never NULL", "region IS NOT NULL")],
                 exceptions={
@@ -127,6 +133,7 @@ def sync_regions(
                 },
             )
             snapshot = commit_onto(warehouse, parent, (valid, facts), "regions")
+            run.staging.discard()
             progress.say(f"committed snapshot {snapshot.number}")
     return RegionsReport(
         snapshot=snapshot,
@@ -197,10 +204,27 @@ class _Run:
         progress.end(TABLE)
         return tested
 
+    def finish(self) -> StagedTable:
+        """Join the pieces into the files of the table, in its order.
+
+        Raises:
+            StorageError: when the disk refuses.
+        """
+        pieces = sorted(self.staging.pieces, key=lambda piece: _start_of(piece.span))
+        read = (
+            pq.read_table(self.staging.folder / piece.file, schema=SCHEMA, partitioning=None).sort_by(
+                [(name, "ascending") for name in ORDER]
+            )
+            for piece in pieces
+            if piece.file is not None
+        )
+        key = replace(self.staging.key, origin=f"{self.staging.key.origin} joined")
+        return stage_whole(self._warehouse, key, SCHEMA, read, order=ORDER)
+
     def facts(self, source: str) -> TableFacts:
         """Return what the manifest says of the table."""
         said = {
-            "made_from": self._synapses.name,
+            "synapse_table": self._synapses.name,
             "mesh_revision": self._revision,
             "mesh_source": source,
             "regions": {region.name: {"open_edges": region.open_edges} for region in self._regions},
@@ -265,6 +289,11 @@ def _pieces(opened: duckdb.DuckDBPyRelation) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
+def _start_of(span: str) -> int:
+    """Return the number of a piece's first synapse."""
+    return int(span.split("-", maxsplit=1)[0])
+
+
 def _synapses_in(span: str) -> int:
     """Return how many synapses a piece stands for."""
     start, end = span.split("-")
@@ -283,7 +312,7 @@ def known_files(warehouse: Warehouse, parent: Snapshot, revision: str) -> list[s
             if table is None or table.source.get("mesh_revision") != revision:
                 continue
             same = snapshot.datastack == parent.datastack and table.source.get(
-                "made_from"
+                "synapse_table"
             ) == parent.info.get("synapse_table")
             whole = all((warehouse.root / file.path).is_file() for file in table.files)
             if same and whole:

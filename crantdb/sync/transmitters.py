@@ -209,7 +209,7 @@ def _facts(
     lacking = [f"{name} is absent" for name in CLASSES if name not in file.classes]
     further = [f"{name} DOUBLE is new" for name in file.classes if name not in CLASSES]
     said = {
-        "made_from": synapses.name,
+        "synapse_table": synapses.name,
         "file": file.path.name,
         "sha256": origin,
         "columns": dict(file.columns),
