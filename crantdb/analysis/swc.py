@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import ArrayLike, NDArray
 
+    from crantdb.morphology.many import NeuronL2
     from crantdb.morphology.swc import Units
     from crantdb.morphology.swc_files import Target
     from crantdb.morphology.tree import Skeleton
@@ -109,21 +110,22 @@ def write_swc(
     """
     asked = wish or SwcWish()
     wanted = np.unique(np.asarray(roots, dtype=np.int64))
-    made = _Making(con, schema, asked, provenance_of(con, schema))
     report = Report()
     there = mirrored(con, wanted, schema=schema)
+    points = soma_points(con, there, schema=schema) if asked.options.reroot else {}
+    made = _Making(con, schema, asked, provenance_of(con, schema), points)
     lost = np.setdiff1d(wanted, there)
     if len(lost):
         reasons = skeletons_of(con, lost, schema=schema)
         report.failed |= {root: str(reason) for root, reason in reasons}
-    stamps = made.stamps(there)
     with open_target(path) as target:
         if asked.synapses is None:
-            report.kept += sorted(up_to_date(target, stamps))
+            before = [root for root in there.tolist() if target.head(root) is not None]
+            report.kept += sorted(up_to_date(target, made.stamps(before)))
         done(len(lost) + len(report.kept))
         left = np.setdiff1d(there, report.kept)
         if asked.synapses is None:
-            _write_plain(made, target, left, stamps, report=report, done=done)
+            _write_plain(made, target, left, report=report, done=done)
         else:
             _write_attached(made, target, left, _beside(Path(path)), report=report, done=done)
     return report
@@ -133,18 +135,13 @@ def _write_plain(
     made: _Making,
     target: Target,
     roots: NDArray[np.int64],
-    stamps: dict[int, str],
     *,
     report: Report,
     done: Callable[[int], None],
 ) -> None:
     """Write neurons without synapses, many at once."""
     for part in _parts(roots, PER_WORKER * made.wish.workers if made.wish.workers > 1 else NEURONS_AT_ONCE):
-        texts = (
-            (root, text if isinstance(text, NoSkeleton) else stamped(text, stamps[root]))
-            for root, text in made.texts(part)
-        )
-        write_files(target, texts, report=report)
+        write_files(target, made.texts(part), report=report)
         done(len(part))
 
 
@@ -161,7 +158,8 @@ def _write_attached(
     frames = [pl.DataFrame(schema=ATTACHED)]
     for part in _parts(roots, NEURONS_AT_ONCE):
         skeletons: dict[int, Skeleton] = {}
-        for root, skeleton in skeletons_of(made.con, part, made.wish.options, schema=made.schema):
+        asked = made.wish.options
+        for root, skeleton in skeletons_of(made.con, part, asked, schema=made.schema, root_at=made.points):
             if isinstance(skeleton, NoSkeleton):
                 report.failed[root] = str(skeleton)
             else:
@@ -198,24 +196,31 @@ class _Making:
     schema: str
     wish: SwcWish
     provenance: dict[str, Any]
+    points: dict[int, NDArray[np.float64]]
 
-    def stamps(self, roots: NDArray[np.int64]) -> dict[int, str]:
-        """Return of each root a checksum of all that its file is made of."""
-        if self.wish.synapses is not None:
-            return {}
-        points = soma_points(self.con, roots, schema=self.schema) if self.wish.options.reroot else {}
-        how = json.dumps([asdict(self.wish.options), self.wish.units, self.provenance], sort_keys=True)
+    def stamps(self, roots: list[int]) -> dict[int, str]:
+        """Return of each root a checksum of all that its file would be made of now."""
         counts = known_counts(self.con, roots, schema=self.schema)
-        return {
-            root: _digest(how, root, *known, *(points[root].tolist() if root in points else ()))
-            for root, known in counts.items()
-        }
+        return {root: self.stamp(root, *known) for root, known in counts.items()}
 
-    def texts(self, roots: NDArray[np.int64]) -> list[tuple[int, bytes | NoSkeleton]]:
-        """Return the SWC of roots that are mirrored."""
-        options = self.wish.options
-        return to_swc_many(
-            l2_of(self.con, roots, options, schema=self.schema),
+    def stamp(self, root: int, l2_ids: int, known: int) -> str:
+        """Return a checksum of all that a root's file is made of; L2 data are facts, so counting them is enough."""
+        how = json.dumps([asdict(self.wish.options), self.wish.units, self.provenance], sort_keys=True)
+        at = self.points[root].tolist() if root in self.points else None
+        return hashlib.sha256(repr((how, root, l2_ids, known, at)).encode()).hexdigest()[:24]
+
+    def texts(self, roots: NDArray[np.int64]) -> Iterator[tuple[int, bytes | NoSkeleton]]:
+        """Yield the stamped SWC of roots that are mirrored."""
+        options, stamps = self.wish.options, dict[int, str]()
+
+        def counted() -> Iterator[NeuronL2]:
+            for neuron in l2_of(self.con, roots, options, schema=self.schema, root_at=self.points):
+                known = int(np.isfinite(np.asarray(neuron.points_nm)[:, 0]).sum())
+                stamps[neuron.root_id] = self.stamp(neuron.root_id, len(np.asarray(neuron.l2_ids)), known)
+                yield neuron
+
+        made = to_swc_many(
+            counted(),
             grid=grid_of(self.con, schema=self.schema),
             workers=self.wish.workers,
             failures="give",
@@ -223,6 +228,8 @@ class _Making:
             provenance=self.provenance,
             **options.given(),
         )
+        for root, text in made:
+            yield root, text if isinstance(text, NoSkeleton) else stamped(text, stamps[root])
 
     def files(self, skeletons: dict[int, Skeleton]) -> Iterator[tuple[int, bytes | NoSkeleton]]:
         """Yield the SWC of skeletons."""
@@ -259,11 +266,6 @@ class _Making:
                 )
                 frames.append(frame.select(ATTACHED.names()))
         return frames
-
-
-def _digest(*parts: object) -> str:
-    """Return a short checksum of values."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
 def provenance_of(con: duckdb.DuckDBPyConnection, schema: str = "main") -> dict[str, Any]:
