@@ -104,20 +104,21 @@ def other_way(graph: Case, path: Path) -> None:
     navis.write_swc(neuron, path)
 
 
-def interleaved(ways: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Return the least seconds of each way, taken in turns so that a busy machine slows all alike."""
+def interleaved(ways: Sequence[Callable[[], object]], rounds: int, calls: int = 1) -> list[float]:
+    """Return the least seconds of each way, taken in turns of some calls, so that a busy machine slows all alike."""
     best = [float("inf")] * len(ways)
     for _ in range(rounds):
         for at, way in enumerate(ways):
-            start = time.perf_counter()
-            way()
-            best[at] = min(best[at], time.perf_counter() - start)
+            for _ in range(calls):
+                start = time.perf_counter()
+                way()
+                best[at] = min(best[at], time.perf_counter() - start)
     return best
 
 
 def rounds_for(count: int) -> int:
     """Return how often to measure a graph of a size."""
-    return 12 if count <= 1_000 else 6 if count <= 6_000 else 3
+    return 6 if count <= 6_000 else 2
 
 
 def single(sizes: Sequence[int], folder: Path) -> None:
@@ -137,8 +138,8 @@ def single(sizes: Sequence[int], folder: Path) -> None:
         rounds = rounds_for(count)
         for once in (ours(full), theirs(case(50)), theirs(with_gaps(case(50), 0.2))):
             once()  # libraries load at the first call
-        mine, other = interleaved((ours(full), theirs(full)), rounds)
-        plain, placed, dropped = interleaved((ours(full), ours(gaps), ours(gaps, "drop")), 3 * rounds)
+        mine, other = interleaved((ours(full), theirs(full)), rounds, calls=4 if count <= 6_000 else 2)
+        plain, placed, dropped = interleaved((ours(full), ours(gaps), ours(gaps, "drop")), rounds, calls=8)
         tail = f"{placed / plain:.2f}x, {dropped / plain:.2f}x"
         if count <= 6_000:
             tail += f"; {interleaved([theirs(gaps)], 1)[0] / other:.2f}x"

@@ -133,25 +133,25 @@ def _without(filled: Filled, lost: NDArray[np.bool_]) -> Filled:
     kept = ~(lost[graph.low] | lost[graph.high])
     place = np.cumsum(~lost) - 1
     count = int(place[-1]) + 1
-    key = place[graph.low[kept]] * count + place[graph.high[kept]]
-    extra = np.unique(place[np.minimum(start, end)] * count + place[np.maximum(start, end)])
-    both = np.concatenate([key, np.setdiff1d(extra, key, assume_unique=True)])
-    passed_over = np.concatenate([filled.contracted[kept], np.ones(len(both) - len(key), dtype=np.bool_)])
-    order = np.argsort(both, kind="stable")
-    low, high = np.divmod(both[order], count)
+    own = place[graph.low[kept]] * count + place[graph.high[kept]]
+    over = place[np.minimum(start, end)] * count + place[np.maximum(start, end)]
+    # The lowest bit says that dropped ids are passed over; of an edge told twice the graph's own comes first.
+    key = np.concatenate([own * 2 + filled.contracted[kept], over * 2 + 1])
+    key.sort()
+    key = key[np.diff(key >> 1, prepend=-1) > 0]
+    low, high = np.divmod(key >> 1, count)
     stays = ~lost
     smaller = Graph(graph.ids[stays], graph.xyz[stays], graph.radius[stays], low, high)
-    return Filled(
-        smaller, filled.member[stays], filled.interpolated[stays], passed_over[order], filled.missing
-    )
+    passed_over = (key & 1).astype(np.bool_)
+    return Filled(smaller, filled.member[stays], filled.interpolated[stays], passed_over, filled.missing)
 
 
 def _over_clumps(graph: Graph, lost: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return links between the nodes around each clump: all pairs around small ones, else a chain."""
-    inner = lost[graph.low] & lost[graph.high]
+    low_lost, high_lost = lost[graph.low], lost[graph.high]
+    inner = low_lost & high_lost
+    low_lost, high_lost = low_lost & ~inner, high_lost & ~inner
     clump = parts_of(graph.n, graph.low[inner], graph.high[inner])
-    low_lost = lost[graph.low] & ~lost[graph.high]
-    high_lost = lost[graph.high] & ~lost[graph.low]
     inside = np.concatenate([graph.low[low_lost], graph.high[high_lost]])
     outside = np.concatenate([graph.high[low_lost], graph.low[high_lost]])
     pairs = np.unique(clump[inside] * graph.n + outside)
