@@ -78,13 +78,13 @@ def read_tables(
     if previous_version is not None and info.version != previous_version:
         info = _settled(base, info, rules)
     reading = _Reading(base, _chosen(info, tables), rules=rules, spill=spill, on_page=on_page)
-    consistency = reading.run(info)
+    atomic = reading.run(info)
     results = {table.info.id: table.result() for table in reading.tables}
     return BaseRead(
         info=reading.info,
         tables=results,
         consistency=Consistency(
-            atomic=consistency,
+            atomic=atomic,
             versions=tuple(reading.versions),
             started=reading.started,
             ended=datetime.now(UTC),
@@ -162,6 +162,10 @@ class _Reading:
         if self._rests():
             return True
         for _ in range(self._rules.rounds):
+            if not self._same_columns():
+                # New columns reach SQL some seconds after the metadata.
+                self.info = _settled(self._base, self.info, self._rules)
+                self.versions.append(self.info.version)
             for table in self.tables:
                 table.catch_up(self.info.by_id(table.info.id), since_ms=self._since_ms)
             if self._rests():

@@ -158,6 +158,17 @@ def test_a_base_that_has_just_changed_is_let_settle() -> None:
     assert result.requests == 6
 
 
+def test_new_columns_are_let_settle() -> None:
+    """Columns that change while the table is read are waited for, and looked at again, before they are trusted."""
+    base = neurons(50)
+    waits: list[float] = []
+    with served(base) as server:
+        server.on(2, lambda: rename_column(base, "neurons", "n", "m"), match="/sql")
+        result = read_tables(opened(server, sleep=waits.append), None)
+        assert (waits, server.log.count("metadata")) == ([10.0], 4)
+    same_as_truth(result, base)
+
+
 def test_news_of_every_page() -> None:
     """Whoever listens hears how many rows there are of how many, and how many requests it took."""
     base = neurons(500)
