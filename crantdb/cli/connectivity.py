@@ -165,6 +165,8 @@ def types_verb(
     check_path(settings, path)
     con = connect(settings.warehouse, snapshot, version)
     arguments = {"of_level": level_argument(level)} | rules(**options)
+    if not con.sql("FROM neurons LIMIT 1").fetchall():
+        settings.say("crantdb: no neuron is annotated in this snapshot: its SeaTable was never synced")
     if between:
         order = "ORDER BY weight DESC, pre_type, post_type"
         give(settings, call(con, "type_connectivity", given=arguments, behind=order), path)

@@ -218,7 +218,7 @@ def test_where_chooses(annotated: Path) -> None:
         assert (done.code, done.err.count("\n"), done.out) == (1, 1, "")
 
 
-def test_types_verb(annotated: Path) -> None:
+def test_types_verb(annotated: Path, made: Path) -> None:
     """`types` lists the types at any level; --between says which talk to which; an unknown level is named."""
     base = ("--warehouse", annotated, "--output", "json")
     rows = listed(run("types", "--level", "cell_class", *base))
@@ -231,5 +231,7 @@ def test_types_verb(annotated: Path) -> None:
         ("ER", "EPG", 11),
         ("EPG", "ER", 2),
     ]
+    nothing = run("types", "--warehouse", made, "--output", "json")
+    assert (listed(nothing), "never synced" in nothing.err) == ([], True)
     done = run("types", "--level", "cel_class", "--warehouse", annotated)
     assert (done.code, "cell_class" in done.err) == (1, True)
