@@ -64,6 +64,7 @@ class CaveSettings:
         chunk_rows: rows to ask for at once; lowered by itself to what the server allows.
         tries: how often a request is made before a transient failure becomes final.
         patience_s: seconds after which no further try is begun.
+        full_every: every so many versions a large table is fetched in full; the others by what changed.
     """
 
     tables: tuple[str, ...] | None = None
@@ -74,6 +75,7 @@ class CaveSettings:
     chunk_rows: int = 100_000
     tries: int = 6
     patience_s: float = 600.0
+    full_every: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ def config_text(
         f"parallel = {parallel}      # requests at a time\n"
         "# timeout_s = 120   # seconds without a byte before a request is given up\n"
         "# chunk_rows = 100000   # rows a request; lowered by itself to what the server allows\n"
+        "# full_every = 8     # large tables come by what changed; every so many versions in full\n"
         "\n# [l2]                # with this section, a sync mirrors the L2 data of annotated neurons too\n"
         "# where = \"cell_class = 'ER'\"   # default: all that are not marked as debris, glia or to be deleted\n"
         + _seatable_text(seatable)
@@ -261,6 +264,7 @@ _CAVE_FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "chunk_rows": between(1, 10_000_000, int),
     "tries": between(1, 50, int),
     "patience_s": between(0, 86_400, float),
+    "full_every": between(1, 1000, int),
 }
 
 _L2_FIELDS: Mapping[str, Callable[[Any], Any]] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crantdb.errors import NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
-from crantdb.sync.cave_table import stage, staging_key
+from crantdb.sync.cave_table import How, stage, staging_key, staging_keys
+from crantdb.sync.delta.run import Deltas
 from crantdb.sync.finish import Forms
 from crantdb.sync.inventory import held, left_over
 from crantdb.sync.selection import Selection, Wish, select
@@ -78,8 +79,10 @@ def fetch(
     forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, memory_bytes)
     selection = choose(cave, warehouse, config, wish, parent)
     _say_first(cave, warehouse, selection, progress)
-    tables, skipped = _stage_all(cave, warehouse, selection, forms=forms, progress=progress)
-    keys = [staging_key(cave, selection.version, table) for table, _ in selection.fetch]
+    deltas = None if wish.full or parent is None else Deltas(parent.main, config.cave.full_every)
+    how = How(forms, deltas, progress)
+    tables, skipped = _stage_all(cave, warehouse, selection, how)
+    keys = [key for table, _ in selection.fetch for key in staging_keys(cave, selection.version, table, how)]
     return CavePart(selection, tables, skipped, keys)
 
 
@@ -112,7 +115,7 @@ def choose(
         SourceError: when the server does not answer.
     """
     version = cave.choose_version(wish.version)
-    asked = wish if wish.tables is not None else Wish(wish.version, config.cave.tables, wish.drop)
+    asked = wish if wish.tables is not None else replace(wish, tables=config.cave.tables)
     return select(
         version,
         cave.tables(version),
@@ -126,9 +129,10 @@ def choose(
 def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress) -> None:
     """Say what is to be done, and what the user should know before it is."""
     version = selection.version
+    here = [table for table in selection.carried if table.kind != "derived"]
     progress.say(
         f"{cave.datastack} version {version.number}, as of {version.as_of:%Y-%m-%d %H:%M} UTC: "
-        f"{len(selection.fetch)} tables and views to fetch, {len(selection.carried)} here already"
+        f"{len(selection.fetch)} tables and views to fetch, {len(here)} here already"
     )
     clock = cave.server_clock()
     apart = 0.0 if clock is None else abs((datetime.now(UTC) - clock).total_seconds())
@@ -143,20 +147,20 @@ def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress:
 
 
 def _stage_all(
-    cave: Cave, warehouse: Warehouse, selection: Selection, *, forms: Forms, progress: Progress
+    cave: Cave, warehouse: Warehouse, selection: Selection, how: How
 ) -> tuple[list[tuple[ValidTable, TableFacts]], dict[str, str]]:
     """Stage every table; return the valid ones, and the others with the reason."""
     tables: list[tuple[ValidTable, TableFacts]] = []
     skipped: dict[str, str] = {}
-    expected = _count_all(cave, selection, skipped, progress)
+    expected = _count_all(cave, selection, skipped, how.progress)
     _check_disk(warehouse, expected)
     for table, must in selection.fetch:
         if f"cave.{table.name}" in skipped:
             continue
         try:
-            tables += stage(cave, warehouse, selection.version, table, forms=forms, progress=progress)
+            tables += stage(cave, warehouse, selection.version, table, how)
         except (Unreadable, ReferenceNotLoaded) as error:
-            _skip(table, must, error, skipped, progress)
+            _skip(table, must, error, skipped, how.progress)
     return tables, skipped
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from crantdb.errors import (
 )
 from crantdb.sources.materialization import id_columns, key_of
 from crantdb.sources.ranges import Span
+from crantdb.sync.delta.asked import Unproven
+from crantdb.sync.delta.run import Base, Job, delta_key, make_delta
 from crantdb.sync.finish import finish
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.staging import Staging, StagingKey, open_staging
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sources.extract import Extract
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+    from crantdb.sync.delta.run import Deltas
     from crantdb.sync.finish import Forms
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse
@@ -46,16 +50,34 @@ def staging_key(cave: Cave, version: MaterializationVersion, table: RemoteTable)
     )
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """How tables are fetched.
+
+    Attributes:
+        forms: which tables are synapse tables, and the memory promise.
+        deltas: what deltas may build on; None to fetch every table in full.
+        progress: hears how it goes.
+    """
+
+    forms: Forms
+    deltas: Deltas | None
+    progress: Progress
+
+
+def staging_keys(
+    cave: Cave, version: MaterializationVersion, table: RemoteTable, how: How
+) -> list[StagingKey]:
+    """Return every key under which a table may be staged: in full, and as what changed."""
+    key = staging_key(cave, version, table)
+    base = None if how.deltas is None else how.deltas.base_for(table, version, how.forms)
+    return [key, delta_key(key, base)] if isinstance(base, Base) else [key]
+
+
 def stage(
-    cave: Cave,
-    warehouse: Warehouse,
-    version: MaterializationVersion,
-    table: RemoteTable,
-    *,
-    forms: Forms,
-    progress: Progress,
+    cave: Cave, warehouse: Warehouse, version: MaterializationVersion, table: RemoteTable, how: How
 ) -> list[tuple[ValidTable, TableFacts]]:
-    """Fetch what is not yet staged of a table, join it and check it.
+    """Bring a table: by what changed since the last version where that can be shown to be all, else in full.
 
     Returns:
         The table; for a synapse table also the four tables made of it.
@@ -65,9 +87,30 @@ def stage(
         ValidationError, StagingMismatch: when the rows break a promise; what was staged is forgotten.
         StorageError: when the disk refuses.
     """
-    staging = open_staging(warehouse, staging_key(cave, version, table))
+    full = open_staging(warehouse, staging_key(cave, version, table))
+    base = None if how.deltas is None else how.deltas.base_for(table, version, how.forms)
+    if isinstance(base, Base) and not full.pieces:
+        staging = open_staging(warehouse, delta_key(full.key, base))
+        job = Job(cave, warehouse, version, table, base, how.forms)
+        with _forgotten_when_wrong(staging):
+            try:
+                return make_delta(job, staging, _fetched_at(staging), how.progress)
+            except Unproven as reason:
+                how.progress.say(
+                    f"{table.name}: what changed cannot be told ({reason}); it is fetched in full"
+                )
+                staging.discard()
+    elif isinstance(base, str) and base:
+        how.progress.say(f"{table.name}: fetched in full: {base}")
+    return _in_full(full, cave, version, table, how)
+
+
+def _in_full(
+    staging: Staging, cave: Cave, version: MaterializationVersion, table: RemoteTable, how: How
+) -> list[tuple[ValidTable, TableFacts]]:
+    """Fetch what is not yet staged of a table, join it and check it."""
     with _forgotten_when_wrong(staging):
-        return _made(cave, staging, version, table, forms=forms, progress=progress)
+        return _made(cave, staging, version, table, forms=how.forms, progress=how.progress)
 
 
 @contextlib.contextmanager

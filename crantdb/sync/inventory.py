@@ -91,7 +91,7 @@ def left_over(warehouse: Warehouse, cave: Cave, mine: Collection[StagingKey]) ->
     others: dict[int, int] = {}
     imports = 0
     for key in staged(warehouse):
-        if key.origin:
+        if key.origin and not key.origin.startswith("delta"):
             imports += 1
         elif key.version is not None and key not in mine:
             others[key.version] = others.get(key.version, 0) + 1

@@ -23,11 +23,13 @@ class Wish:
         version: the materialization version; None for the newest available.
         tables: tables and views by name; None for those of crantdb.toml, else all that can be read.
         drop: tables of the snapshot that a new version need not bring.
+        full: fetch every table in full, also where what changed would do.
     """
 
     version: int | None = None
     tables: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from crantdb.sync.delta.asked import Asked
     from crantdb.sync.delta.candidate import Candidate, Keys
 
-LEAF_ROWS = 1_000
-"""A range that differs is fetched when it holds no more rows than this."""
+MOST_LEAF_ROWS = 1_000
+"""A range that differs is cut in two until it holds no more rows than this (or a twentieth of a range)."""
 
 IDS_AT_ONCE = 1_000
 """Ids asked for by name in one request."""
@@ -38,13 +38,13 @@ class Proof:
         asked: asks the server.
         candidate: what the next version is held to be.
         range_rows: rows of a range at the most, but for one key that has more.
-        leaf_rows: see `LEAF_ROWS`.
+        leaf_rows: rows of a range that differs and is fetched rather than cut in two.
     """
 
     asked: Asked
     candidate: Candidate
     range_rows: int
-    leaf_rows: int = LEAF_ROWS
+    leaf_rows: int
 
     def cover(self, column: str) -> list[Span]:
         """Return ranges that cover every value of a column, NULL included; 0 and 1 stand alone in a root column."""
@@ -131,6 +131,18 @@ class Proof:
             self.candidate.drop(moved)
         else:
             self.refetch(self.candidate.unfetched(moved))
+
+
+def proof_for(asked: Asked, candidate: Candidate, chunk_rows: int) -> Proof:
+    """Return a proof whose ranges one request may bring.
+
+    Args:
+        asked: asks the server.
+        candidate: what the next version is held to be.
+        chunk_rows: rows that one request brings.
+    """
+    range_rows = max(1, int(0.9 * chunk_rows))
+    return Proof(asked, candidate, range_rows, max(1, min(MOST_LEAF_ROWS, range_rows // 20)))
 
 
 def mostly(here: int, there: int) -> bool:
