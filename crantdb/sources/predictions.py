@@ -82,10 +82,14 @@ class PredictionFile:
             msg = f"{self.path.name}: {self.columns[ours]} holds {values.type}, which bends ids. Write it as int64"
             raise BadFile(msg, path=self.path)
         try:
-            return values.cast(wanted)
+            made = values.cast(wanted)
         except pa.ArrowException as error:
             msg = f"{self.path.name}: {self.columns[ours]} cannot be read as {wanted}: {error}"
             raise BadFile(msg, path=self.path) from error
+        if ours == "synapse_id":
+            return made
+        # pandas writes what is unknown as NaN, which footers do not tell of: it would pass every check unseen.
+        return pc.if_else(pc.fill_null(pc.is_nan(made), fill_value=False), pa.scalar(None, wanted), made)
 
 
 def open_predictions(path: Path, *, id_column: str | None = None) -> PredictionFile:

@@ -165,12 +165,11 @@ def _check_ids(con: duckdb.DuckDBPyConnection, source: str) -> None:
 
 def _promises(file: PredictionFile) -> list[Constraint]:
     """Return what must hold for every row."""
-    classes = [ident(name) for name in file.classes]
     made = [
-        Constraint(f"{name} is a probability from 0 to 1, or the row has none", f"{name} BETWEEN 0 AND 1")
-        for name in classes
+        Constraint(f"{name} is a probability from 0 to 1", f"{ident(name)} BETWEEN 0 AND 1")
+        for name in file.classes
     ]
-    total = " + ".join(classes)
+    total = " + ".join(map(ident, file.classes))
     made.append(
         Constraint("the probabilities of a synapse add up to 1 at the most", f"{total} <= {1 + ROUNDING}")
     )
