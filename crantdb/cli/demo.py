@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import polars as pl
 
+from crantdb.cli.demo_skeletons import mirror_skeletons, show_skeletons
 from crantdb.cli.draw import progress_for
 from crantdb.cli.query import duckdb_shell
 from crantdb.cli.settings import Settings, verb
@@ -62,11 +63,14 @@ def demo_verb(settings: Settings, folder: Path | None) -> None:
         cave = open_cave(world.name, sandbox.url, None)
         with progress_for(settings) as progress:
             report = sync(cave, warehouse, Config(world.name, sandbox.url), Wish(), progress)
+            skeletons = mirror_skeletons(cave, warehouse, Config(world.name, sandbox.url), progress)
     settings.say(
-        f"mirrored {sum(report.fetched.values()):,} rows of {len(report.fetched)} tables in {report.seconds:.1f} s; "
+        f"mirrored {sum(report.fetched.values()):,} rows of {len(report.fetched)} tables in {report.seconds:.1f} s, and "
+        f"{skeletons.new_nodes:,} L2 chunks of {skeletons.new_roots} neurons in {skeletons.seconds:.1f} s; "
         f"the server is gone now, the rest is offline\n"
     )
     _show(warehouse)
+    show_skeletons(warehouse)
     _next(settings, warehouse)
 
 
@@ -107,6 +111,8 @@ def _next(settings: Settings, warehouse: Warehouse) -> None:
         f"  crantdb tables --warehouse {warehouse.root}\n"
         f"  crantdb macros --warehouse {warehouse.root}\n"
         f'  crantdb sql "FROM cell_types LIMIT 5" --warehouse {warehouse.root}\n'
+        f"  crantdb plot skeleton $(crantdb sql 'SELECT root_id FROM neuron_metrics LIMIT 1' --output csv "
+        f"--warehouse {warehouse.root} | tail -1) -o neuron.png --warehouse {warehouse.root}\n"
         f"  crantdb shell --warehouse {warehouse.root}\n"
         f"  crantdb init my_lab --datastack kronauer_ant && crantdb sync --warehouse my_lab   # with your token"
     )
