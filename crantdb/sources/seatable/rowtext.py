@@ -20,6 +20,9 @@ DIGEST_BYTES = 16
 SILENT = frozenset({"link", "link-formula", "formula"})
 """Types whose cells change without the row's `_mtime` moving."""
 
+SWEPT = ("_mtime", "_archived", "_locked")
+"""What a sweep asks of a row's own state."""
+
 _ZONED = frozenset({"date", "formula", "link", "link-formula"})
 _STAMPED = frozenset({"ctime", "mtime"})
 _VOLATILE = re.compile(r"\b(now|today)\s*\(", re.IGNORECASE)
@@ -76,7 +79,7 @@ class RowWriter:
                 self._normal[column.key] = _stamp if column.type in _STAMPED else without_zone
         silent = [column.key for column in hashed if column.type in SILENT and column.key not in volatile]
         self._names: dict[str, str] = {}
-        self._silent = sorted({"_mtime", "_archived", *silent})
+        self._silent = sorted({*SWEPT, *silent})
 
     def write(self, row: Mapping[str, Any]) -> RowText:
         """Return a row's raw JSON and its digest."""
@@ -98,12 +101,12 @@ class RowWriter:
         return RowText(f"{{{','.join(parts)}}}", _digest(",".join(hashed)))
 
     def fingerprint(self, row: Mapping[str, Any]) -> bytes:
-        """Return a digest of what a sweep asks for: `_mtime`, `_archived`, and cells that change silently."""
+        """Return a digest of what a sweep asks for: the row's state, and cells that change silently."""
         return _digest("\n".join(canonical(row.get(key)) for key in self._silent))
 
 
 def swept_columns(table: TableInfo) -> tuple[ColumnInfo, ...]:
-    """Return the columns that a sweep reads beside `_id`, `_mtime` and `_archived`."""
+    """Return the columns that a sweep reads beside `_id` and the row's own state."""
     volatile = volatile_keys(table)
     return tuple(column for column in table.columns if column.type in SILENT and column.key not in volatile)
 

@@ -11,7 +11,7 @@ from crantdb.sources.seatable.layout import Layout
 from crantdb.sources.seatable.moments import stamp_ms
 from crantdb.sources.seatable.paging import IDS_A_REQUEST, SYSTEM_COLUMNS
 from crantdb.sources.seatable.result import PageNews, TableRead
-from crantdb.sources.seatable.rowtext import swept_columns
+from crantdb.sources.seatable.rowtext import SWEPT, swept_columns
 from crantdb.sources.seatable.store import Store
 from crantdb.sources.seatable.types import NO_VALUES
 
@@ -199,7 +199,7 @@ class TableReading:
     def _sweep(self, since_ms: int) -> tuple[set[str], set[str]]:
         """Return all ids there are, and those of rows to read again."""
         columns = swept_columns(self.info)
-        names = ["_id", "_mtime", "_archived", *(column.name for column in columns)]
+        names = ["_id", *SWEPT, *(column.name for column in columns)]
         swept: set[str] = set()
         suspects: set[str] = set()
         # Pages by offset may lose untouched rows: two sweeps, and their union.

@@ -13,6 +13,7 @@ from crantdb.sandbox.seatable import (
     Base,
     Clock,
     Column,
+    Fault,
     add_column,
     append_socket_row,
     archive_rows,
@@ -52,10 +53,20 @@ def _linked(base: Base, at: int) -> None:
     set_links(base, "neurons", "types", {_some(base, at): types[: at % len(types)]})
 
 
+def _locked(base: Base, at: int) -> None:
+    """Lock a row; no time tells."""
+    with base.lock:
+        row = base.table("neurons").row(_some(base, at))
+        assert row is not None
+        row["_locked"], row["_locked_by"] = True, "a@auth.local"
+        base.record({"op_type": "lock_rows", "row_ids": [row["_id"]]})
+
+
 EDITS: tuple[Callable[[Base, int], object], ...] = (
     lambda base, at: insert_rows(base, "neurons", 1 + at % 3, ids=("low", "high", "random")[at % 3]),
     lambda base, at: delete_rows(base, "neurons", [_some(base, at)]),
     lambda base, at: update_row(base, "neurons", _some(base, at), {"n": at}),
+    _locked,
     lambda base, at: append_socket_row(base, "neurons", {"n": at}),
     _linked,
     lambda base, _at: archive_rows(base, "neurons", [next(iter(base.table("neurons").rows))]),
@@ -75,6 +86,20 @@ SERVERS = st.fixed_dictionaries(
     }
 )
 
+KINDS = (
+    "status",
+    "reset",
+    "truncate",
+    "html200",
+    "empty200",
+    "success_false",
+    "clamp",
+    "nan_literal",
+    "invalid_utf8",
+)
+FAULTS = st.lists(st.tuples(st.integers(1, 20), st.sampled_from(KINDS)), max_size=3)
+REVOKED = st.none() | st.integers(1, 20)
+
 
 @settings(
     max_examples=40,
@@ -86,12 +111,18 @@ SERVERS = st.fixed_dictionaries(
     story=[(1, 0, 0), (1, 0, 0), (1, 0, 56), (1, 0, 56)],
     page_rows=5,
     options={"keyset_strings": False, "sql_hard_limit": 7},
+    faults=[],
+    revoked=None,
 )
-@given(story=STORIES, page_rows=st.integers(5, 40), options=SERVERS)
+@given(story=STORIES, page_rows=st.integers(5, 40), options=SERVERS, faults=FAULTS, revoked=REVOKED)
 def test_any_story_of_edits(
-    story: list[tuple[int, int, int]], page_rows: int, options: dict[str, Any]
+    story: list[tuple[int, int, int]],
+    page_rows: int,
+    options: dict[str, Any],
+    faults: list[tuple[int, Any]],
+    revoked: int | None,
 ) -> None:
-    """Whatever is edited whenever: an atomic result is the table and its hash a full reading's; a window loses nothing.
+    """Whatever is edited or fails whenever: an atomic result is the table and its hash a full reading's; a window loses nothing.
 
     In a window no row comes twice, and none that nobody touched is lost or changed.
     """
@@ -101,6 +132,10 @@ def test_any_story_of_edits(
     with served(base, **options) as server:
         for at, edit, number in story:
             server.on(at, lambda edit=edit, number=number: EDITS[edit](base, number), match="/sql")
+        for nth, kind in faults:
+            server.fault(Fault(kind, match="/sql", nth=nth, size=3))
+        if revoked is not None:
+            server.fault(Fault("revoke_tokens", match="/sql", nth=revoked))
         result = read(server, "neurons", page_rows=page_rows)
         server.clear()
         whole = read(server, "neurons", page_rows=page_rows + 3)
