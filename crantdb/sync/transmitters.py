@@ -20,7 +20,7 @@ from crantdb.warehouse.lock import writing
 from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.relations import ident, literal
 from crantdb.warehouse.sorting import sorting
-from crantdb.warehouse.staging import Staging, open_staging
+from crantdb.warehouse.staging import Staging, StagingKey, clear, open_staging
 from crantdb.warehouse.validate import Constraint, ValidTable, validate
 from crantdb.warehouse.whole import stage_whole
 
@@ -84,14 +84,15 @@ def import_predictions(
         key = key_on(parent, TABLE, sort_key="synapse_id", unique=False, origin=origin)
         open_staging(warehouse, key).discard()  # of a run that was killed: a file is read whole or not
         pieces = open_staging(warehouse, key)
+        ordered = key_on(parent, TABLE, sort_key="synapse_id", unique=True, origin=f"{origin} ordered")
         try:
             read = _stage(pieces, file, progress)
-            valid = _valid(warehouse, pieces, file, (parent, origin), memory_bytes=memory_bytes)
+            valid = _valid(warehouse, pieces, file, ordered, memory_bytes=memory_bytes)
+            unknown = _unknown(warehouse, parent, valid, file)
+            facts = _facts(file, synapses, parent, origin, unknown)
+            snapshot = commit_onto(warehouse, parent, (valid, facts), "import nt")
         finally:
-            pieces.discard()
-        unknown = _unknown(warehouse, parent, valid, file)
-        facts = _facts(file, synapses, parent, origin, unknown)
-        snapshot = commit_onto(warehouse, parent, (valid, facts), "import nt")
+            clear(warehouse, [key, ordered])
         progress.say(f"committed snapshot {snapshot.number}")
     rows = valid.staged.rows
     return TransmittersReport(
@@ -124,7 +125,7 @@ def _valid(
     warehouse: Warehouse,
     pieces: Staging,
     file: PredictionFile,
-    of: tuple[Snapshot, str],
+    key: StagingKey,
     *,
     memory_bytes: int,
 ) -> ValidTable:
@@ -137,7 +138,6 @@ def _valid(
     if not pieces.rows:
         msg = f"{file.path.name} holds no prediction"
         raise BadFile(msg, path=file.path)
-    key = key_on(of[0], TABLE, sort_key="synapse_id", unique=True, origin=f"{of[1]} sorted")
     source = f"read_parquet({literal([str(path) for path in pieces.files()])}, hive_partitioning = false)"
     with sorting(pieces, memory_bytes) as con:
         _check_ids(con, source)

@@ -253,7 +253,7 @@ def test_files_that_could_mislead_are_refused(
     with pytest.raises(error, match=said):
         import_predictions(small, open_predictions(tmp_path / "nt.parquet"))
     assert current(small) == before
-    assert [key for key in staged(small) if key.origin and not key.origin.endswith("sorted")] == []
+    assert [key for key in staged(small) if key.table == "nt_predictions"] == []
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
