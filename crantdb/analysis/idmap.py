@@ -226,7 +226,9 @@ def _by_chunks(root: int, at: datetime, online: Online) -> tuple[int, float, str
     """Return the root at a moment that has most of another root's L2 chunks, when it has more than half."""
     leaves = online.l2_leaves(root)
     owners, counts = np.unique(online.roots_of(leaves, at), return_counts=True)
-    counts, owners = counts[owners > 1], owners[owners > 1]
+    # A chunk that an edit has replaced keeps the root it last had: such votes count for none.
+    stands = online.is_latest(owners, at)
+    counts, owners = counts[stands], owners[stands]
     if not len(owners) or 2 * counts.max() <= len(leaves):
         return None
     kind = "edited" if len(owners) == 1 else f"split into {len(owners)}"

@@ -216,7 +216,7 @@ def _counted(there: Opened) -> dict[str, int]:
         "WHERE root_status <> 'current' GROUP BY ALL ORDER BY ALL"
     )
     findings = there.rows(
-        "SELECT unnest(findings) AS finding, count(*) FROM main.annotations GROUP BY ALL ORDER BY ALL"
+        "SELECT finding, count(*) FROM (SELECT unnest(findings) AS finding FROM main.annotations) GROUP BY ALL ORDER BY ALL"
     )
     unplaced = there.rows("SELECT 'root_id is NULL', count(*) FROM main.annotations WHERE root_id IS NULL")
     return {str(name): int(count) for name, count in (*statuses, *findings, *unplaced)}

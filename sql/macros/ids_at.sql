@@ -3,6 +3,8 @@
 -- supervoxel, L2 chunk, nucleus, annotation row, for ids of those); supervoxels of synapses; lineage that ends in
 -- one root; shared synapses; shared L2 chunks. `kind` says what edits did: unchanged, edited, merged into,
 -- split into n, retired, unknown. new_id is NULL when nothing decides. For all parts of a split: ids_at_all.
+-- `confidence` is 1 for what is certain, else what the votes speak for with caution, each counted half (synapses
+-- stand in clusters); above 0.9 only where many say the same and no known part of a split is without a vote.
 CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
     WITH asked AS MATERIALIZED (SELECT given.* FROM ids_given(of_ids) AS given),
     found AS MATERIALIZED (SELECT rows_of.* FROM id_evidence((SELECT list(asked.whole) FROM asked)) AS rows_of),
@@ -45,8 +47,9 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
                 WHEN deciding.method = 'anchor supervoxel'
                     THEN least(share_at_least(deciding.backing, coalesce(deciding.synapse_votes, 0)) + 0.5, 0.9)
                 WHEN deciding.method = 'shared L2 chunks' THEN deciding.votes / deciding.all_votes
-                WHEN deciding.ends > deciding.voted THEN least(share_at_least(deciding.votes, deciding.all_votes), 0.9)
-                ELSE share_at_least(deciding.votes, deciding.all_votes)
+                WHEN deciding.ends > deciding.voted OR deciding.method = 'shared synapses'
+                    THEN least(share_at_least(deciding.votes / 2, deciding.all_votes / 2), 0.9)
+                ELSE share_at_least(deciding.votes / 2, deciding.all_votes / 2)
             END AS confidence
         FROM deciding
         WHERE deciding.votes = deciding.all_votes OR (2 * deciding.votes > deciding.all_votes AND deciding.step > 2)

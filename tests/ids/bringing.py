@@ -1,4 +1,4 @@
-"""Versions brought into a warehouse as a sync brings them, with a SeaTable's rows given by hand."""
+"""Versions synced into a warehouse, and annotations whose SeaTable rows are given by hand."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crantdb.config import config_text
+from crantdb.config import config_text, read_config
 from crantdb.sources.cave import CaveOptions, open_cave
 from crantdb.sources.chunkedgraph import open_chunkedgraph
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.annotations import Annotated, derive
-from crantdb.sync.cave_table import stage, staging_key
 from crantdb.sync.coming import Coming
-from crantdb.sync.finish import Forms
-from crantdb.sync.progress import Silence
+from crantdb.sync.run import sync
+from crantdb.sync.selection import Wish
 from crantdb.warehouse.commit import Change, TableFacts, commit
 from crantdb.warehouse.layout import Warehouse, create_warehouse
-from crantdb.warehouse.snapshot import current
-from crantdb.warehouse.staging import StagingKey, clear
+from crantdb.warehouse.snapshot import read_snapshot
+from crantdb.warehouse.staging import StagingKey
 from crantdb.warehouse.validate import validate
 from crantdb.warehouse.whole import stage_whole
 
@@ -30,11 +29,10 @@ if TYPE_CHECKING:
 
     from crantdb.sandbox import Sandbox
     from crantdb.sources.cave import Cave
-    from crantdb.sync.annotations import Derived
     from crantdb.sync.coming import Made
     from crantdb.warehouse.state import Snapshot
 
-MEMORY = 2**29
+FETCHED = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -44,61 +42,48 @@ class Bringing:
     warehouse: Warehouse
     cave: Cave
     annotated: Annotated = field(default_factory=Annotated)
-    last: Derived | None = None
 
-    def version(self, number: int, rows: Sequence[dict[str, Any]] | None = None, **others: Any) -> Snapshot:
-        """Bring a version, with the rows of a SeaTable if any; tables that are here already are carried.
+    def version(self, number: int) -> Snapshot:
+        """Sync a version; annotations that are here are brought to its moment."""
+        config = read_config(self.warehouse.config)
+        return sync(self.cave, self.warehouse, config, Wish(version=number)).snapshot
 
-        Args:
-            number: the version.
-            rows: rows of CRANTb_meta: text by column name.
-            others: `fetched_at` of the SeaTable; `main`: whether the version becomes the main one.
-        """
-        cave, parent = self.cave, current(self.warehouse)
-        version = cave.choose_version(number)
-        forms = Forms(cave.info.get("synapse_table"), (), MEMORY)
-        carried = [] if parent is None or number != parent.main.version else [*parent.main.tables.values()]
-        have = {table.name for table in carried}
-        fresh: list[Made] = []
-        for table in cave.tables(version):
-            if table.kind == "table" and table.name not in have:
-                fresh += stage(cave, self.warehouse, version, table, forms=forms, progress=Silence())
-        fetched_at = others.get("fetched_at", datetime(2026, 9, 1, tzinfo=UTC))
-        shared = [] if rows is None else [seatable_rows(self.warehouse, rows, fetched_at)]
+    def annotate(self, rows: Sequence[dict[str, Any]], fetched_at: datetime = FETCHED) -> Snapshot:
+        """Commit rows as the whole of CRANTb_meta, with all that follows from them at the main version's moment."""
+        parent = read_snapshot(self.warehouse)
+        version, as_of = parent.main.version, parent.main.as_of
+        assert version is not None
+        assert as_of is not None
+        shared = [seatable_rows(self.warehouse, rows, fetched_at)]
         coming = Coming(
             warehouse=self.warehouse,
             parent=parent,
-            datastack=cave.datastack,
-            server=cave.server,
-            info=cave.info,
-            version=number,
-            as_of=version.as_of,
-            fresh=fresh,
-            carried=carried,
+            datastack=parent.datastack,
+            server=parent.server,
+            info=parent.info,
+            version=version,
+            as_of=as_of,
+            carried=[*parent.main.tables.values()],
             shared=shared,
-            memory_bytes=MEMORY,
         )
-        self.last = derive(coming, open_chunkedgraph(cave), self.annotated)
-        snapshot = commit(
+        made = derive(coming, open_chunkedgraph(self.cave), self.annotated)
+        return commit(
             self.warehouse,
             Change(
                 parent=parent,
                 operation="sync",
-                datastack=cave.datastack,
-                server=cave.server,
-                info=cave.info,
-                chunkedgraph=cave.chunkedgraph_info(),
-                version=number,
-                as_of=version.as_of,
-                tables=[*fresh, *self.last.tables],
-                carried=carried,
-                main=others.get("main", True),
+                datastack=parent.datastack,
+                server=parent.server,
+                info=parent.info,
+                chunkedgraph=parent.chunkedgraph,
+                version=version,
+                as_of=as_of,
+                tables=made.tables,
+                carried=[*parent.main.tables.values()],
                 shared=shared,
-                appended=self.last.appended,
+                appended=made.appended,
             ),
         )
-        clear(self.warehouse, [staging_key(cave, version, table) for table in cave.tables(version)])
-        return snapshot
 
 
 def bringing(folder: Path, sandbox: Sandbox, name: str) -> Bringing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def edited(
     """Return the history of random merges, splits, and merges that are followed by a split elsewhere."""
     editor = Editor(pieces, pieces.edges, grid)
     edges = [(int(a), int(b)) for a, b in pieces.edges]
-    for start, end in zip(moments_us, moments_us[1:], strict=False):
+    for start, end in itertools.pairwise(moments_us):
         step = (end - start) // (edits + 1)
         for turn in range(1, edits + 1):
             at = (start + turn * step) // 1000 * 1000  # the chunkedgraph keeps milliseconds
@@ -99,9 +100,10 @@ def _apart(
     """Return two pieces of two objects, the second one near the first; all must not become one object."""
     _, label, sizes = np.unique(current, return_inverse=True, return_counts=True)
     size = sizes[label]
-    one = int(rng.choice(np.flatnonzero(size < len(current) / 12)))
+    most = max(len(current) / 12, size.min())
+    one = int(rng.choice(np.flatnonzero(size <= most)))
     away = np.abs(pieces.piece_chunk - pieces.piece_chunk[one]).sum(axis=1) + rng.random(len(current)) * 4
-    away[(current == editor.root_of(one)) | (size > len(current) / 12)] = np.inf
+    away[(current == editor.root_of(one)) | (size > most)] = np.inf
     return one, int(away.argmin())
 
 
@@ -114,6 +116,7 @@ class Truth:
 
     def __init__(self, history: History) -> None:
         self.history = history
+        self._shares: dict[tuple[int, int], dict[int, float]] = {}
 
     def shares(self, root: int, version: int) -> dict[int, float]:
         """Return the roots at a version that hold a root's supervoxels, with the share of each."""
