@@ -26,7 +26,15 @@ if TYPE_CHECKING:
         get_l2_info,
     )
     from crantdb.analysis.mapping import IdsMapped
+    from crantdb.analysis.matrices.collection import All, NeuropilCollection
+    from crantdb.analysis.matrices.directed import DirectedNestedMatrix
+    from crantdb.analysis.matrices.nested import NestedMatrix
     from crantdb.analysis.predicate import Where
+    from crantdb.analysis.regions import (
+        count_synapses_in_regions,
+        get_region_connectivity,
+        get_region_synapse_counts,
+    )
     from crantdb.analysis.skeletons import (
         SkeletonOptions,
         get_compartments,
@@ -35,21 +43,28 @@ if TYPE_CHECKING:
     )
     from crantdb.analysis.swc import SwcWish, write_swc
     from crantdb.analysis.synapses import get_synapses
+    from crantdb.analysis.transmitters import collapse_nt_predictions, get_transmitter_predictions
     from crantdb.errors import CrantdbError
     from crantdb.warehouse.catalog import connect, scan
 
 __all__ = [
+    "All",
     "CrantdbError",
+    "DirectedNestedMatrix",
     "IdsMapped",
+    "NestedMatrix",
     "NeuronCriteria",
+    "NeuropilCollection",
     "SkeletonOptions",
     "SparseAdjacency",
     "SwcWish",
     "SynapseChoice",
     "Where",
     "attach_synapses",
+    "collapse_nt_predictions",
     "connect",
     "connectivity_graph",
+    "count_synapses_in_regions",
     "find_anchor_loc",
     "get_adjacency",
     "get_compartments",
@@ -60,8 +75,11 @@ __all__ = [
     "get_l2_info",
     "get_l2_skeleton",
     "get_l2_skeletons",
+    "get_region_connectivity",
+    "get_region_synapse_counts",
     "get_synapse_counts",
     "get_synapses",
+    "get_transmitter_predictions",
     "scan",
     "sparse_adjacency",
     "write_swc",
@@ -71,17 +89,23 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for."""
     rooms = {
+        "All": "crantdb.analysis.matrices.collection",
         "CrantdbError": "crantdb.errors",
+        "DirectedNestedMatrix": "crantdb.analysis.matrices.directed",
         "IdsMapped": "crantdb.analysis.mapping",
+        "NestedMatrix": "crantdb.analysis.matrices.nested",
         "NeuronCriteria": "crantdb.analysis.criteria",
+        "NeuropilCollection": "crantdb.analysis.matrices.collection",
         "SkeletonOptions": "crantdb.analysis.skeletons",
         "SparseAdjacency": "crantdb.analysis.adjacency",
         "SwcWish": "crantdb.analysis.swc",
         "SynapseChoice": "crantdb.analysis.attached",
         "Where": "crantdb.analysis.predicate",
         "attach_synapses": "crantdb.analysis.attached",
+        "collapse_nt_predictions": "crantdb.analysis.transmitters",
         "connect": "crantdb.warehouse.catalog",
         "connectivity_graph": "crantdb.analysis.connectivity",
+        "count_synapses_in_regions": "crantdb.analysis.regions",
         "find_anchor_loc": "crantdb.analysis.l2_info",
         "get_adjacency": "crantdb.analysis.adjacency",
         "get_compartments": "crantdb.analysis.skeletons",
@@ -92,8 +116,11 @@ def __getattr__(name: str) -> object:
         "get_l2_info": "crantdb.analysis.l2_info",
         "get_l2_skeleton": "crantdb.analysis.skeletons",
         "get_l2_skeletons": "crantdb.analysis.skeletons",
+        "get_region_connectivity": "crantdb.analysis.regions",
+        "get_region_synapse_counts": "crantdb.analysis.regions",
         "get_synapse_counts": "crantdb.analysis.connectivity",
         "get_synapses": "crantdb.analysis.synapses",
+        "get_transmitter_predictions": "crantdb.analysis.transmitters",
         "scan": "crantdb.warehouse.catalog",
         "sparse_adjacency": "crantdb.analysis.adjacency",
         "write_swc": "crantdb.analysis.swc",
