@@ -70,6 +70,7 @@ def read_tables(
         BadResponse: when a table's columns change as often as they are read.
         IncompleteError: when counts and rows do not agree after the last round.
         SourceError: every failure of the server, after the tries its kind is worth.
+        StorageError: when `spill` does not take the pages.
         Interrupted: when the server's `stop` was set.
     """
     rules = rules or ReadRules()

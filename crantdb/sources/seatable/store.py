@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crantdb.errors import StorageError
 from crantdb.sources.seatable.findings import NUMBER_HOLDS_IDS, Notes
 from crantdb.sources.seatable.layout import DIGEST
 from crantdb.sources.seatable.result import LINKS_SCHEMA
@@ -48,7 +49,11 @@ class Store:
         self._dead: dict[str, int] = {}
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take rows in."""
+        """Take rows in.
+
+        Raises:
+            StorageError: when the folder does not take a page.
+        """
         known = {row["_id"] for row in rows if row["_id"] in self.fingerprints}
         if known:
             self.notes.forget(known)
@@ -88,13 +93,17 @@ class Store:
         """Return a page, or the file it was written to."""
         if self._folder is None:
             return batch
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{len(self._pages):06d}.arrow"
-        with (
-            pa.OSFile(str(path), "wb") as sink,
-            pa.ipc.new_file(sink, batch.schema, options=_SPILL) as writer,
-        ):
-            writer.write_batch(batch)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (
+                pa.OSFile(str(path), "wb") as sink,
+                pa.ipc.new_file(sink, batch.schema, options=_SPILL) as writer,
+            ):
+                writer.write_batch(batch)
+        except OSError as error:
+            msg = f"a page of {self.layout.table.name!r} cannot be kept in {self._folder} ({error.strerror or error}): make room there"
+            raise StorageError(msg) from error
         return path
 
 

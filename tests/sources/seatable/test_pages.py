@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crantdb.errors import StorageError
 from crantdb.sources.seatable.server import TokenKind
 from tests.sources.seatable.serving import neurons, pages_asked, read, same_as_truth, served
 
@@ -86,3 +87,14 @@ def test_pages_in_memory_and_pages_in_files_are_the_same(tmp_path: Path) -> None
     same_as_truth(kept, base)
     same_as_truth(spilled, base)
     assert any(tmp_path.rglob("*.arrow"))
+
+
+def test_a_folder_that_takes_no_pages(tmp_path: Path) -> None:
+    """A disk that refuses is called that, with the folder."""
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with (
+        served(neurons(3)) as server,
+        pytest.raises(StorageError, match=r"'neurons' cannot be kept in .*file"),
+    ):
+        read(server, spill=blocked)
