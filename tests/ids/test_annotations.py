@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from crantdb.errors import ServiceUnavailable
-from crantdb.sandbox import Fault, Sandbox
+from crantdb.sandbox import Datastack, Fault, Sandbox
 from crantdb.warehouse.catalog import connect
 from crantdb.warehouse.snapshot import current
 from tests.ids.bringing import Bringing, bringing
@@ -28,35 +28,22 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def truth() -> Truth:
-    """Return the truth of three versions, edited between and after."""
-    return _STACK.truth()
+def stack() -> Datastack:
+    """Return three versions, edited between and after."""
+    return chain(seed=3, neurons=10, edits=60, synapses=2000, versions=3)
 
 
-class _Stack:
-    """Three versions, made once."""
-
-    def __init__(self) -> None:
-        self._made: list[Any] = []
-
-    def datastack(self) -> Any:
-        """Return the datastack."""
-        if not self._made:
-            self._made.append(chain(seed=3, neurons=10, edits=60, synapses=2000, versions=3))
-        return self._made[0]
-
-    def truth(self) -> Truth:
-        """Return its truth."""
-        return Truth(self.datastack().chunkedgraph)
-
-
-_STACK = _Stack()
+@pytest.fixture(scope="module")
+def truth(stack: Datastack) -> Truth:
+    """Return their truth."""
+    assert stack.chunkedgraph is not None
+    return Truth(stack.chunkedgraph)
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(stack: Datastack) -> Iterator[Sandbox]:
     """Return a sandbox that serves them."""
-    with Sandbox(_STACK.datastack()) as running:
+    with Sandbox(stack) as running:
         yield running
 
 
@@ -149,7 +136,8 @@ def test_five_states_of_a_seatable_between_two_versions(brought: Bringing, truth
 def check_sharing(brought: Bringing, history: History, fetched: datetime) -> None:
     """Check that rows which share a root are told apart: parted since, or one neuron annotated twice."""
     rows = rows_of(brought, "SELECT root_id, supervoxel_id, findings FROM annotations")
-    later = {s: int(history.roots_at([s], micros(fetched))[0]) for _, s, _ in rows}
+    supervoxels = [supervoxel for _, supervoxel, _ in rows]
+    later = dict(zip(supervoxels, history.roots_at(supervoxels, micros(fetched)).tolist(), strict=True))
     for root, supervoxel, findings in rows:
         sharing = [later[other] for owner, other, _ in rows if owner == root]
         assert ("merged_at_as_of" in findings) == (len(set(sharing)) > 1)
@@ -290,11 +278,13 @@ def test_the_chunkedgraph_down_commits_nothing(sandbox: Sandbox, brought: Bringi
     assert current(brought.warehouse) == before
 
 
-def test_caves_own_roots_are_checked(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_caves_own_roots_are_checked(
+    sandbox: Sandbox, stack: Datastack, truth: Truth, tmp_path: Path
+) -> None:
     """Roots in CAVE's columns that the chunkedgraph says were not current are counted in the manifest."""
-    stack = _STACK.datastack()
-    history = stack.chunkedgraph
+    history = truth.history
     table = stack.versions[1].table("cell_types")
+    assert table is not None
     roots = table.rows["pt_root_id"].to_pylist()
     stale = next(root.id for root in history.roots.values() if not root.is_latest(micros(moment(2))))
     roots[:3] = [stale] * 3
