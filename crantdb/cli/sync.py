@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from crantdb.cli.draw import progress_for
 from crantdb.cli.l2 import choosing_roots, run_l2
 from crantdb.cli.output import output_for
+from crantdb.cli.seatable import Asked, open_seatable, said_of_bases
 from crantdb.cli.settings import Settings, verb
 from crantdb.config import Config, read_config
 from crantdb.sources.cave import Cave, CaveOptions, open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.inventory import discard
-from crantdb.sync.plan import plan
+from crantdb.sync.plan import Plan, PlannedTable, plan
 from crantdb.sync.run import SyncReport, sync
+from crantdb.sync.seatable.plan import plan_bases
 from crantdb.sync.selection import Wish
 from crantdb.tokens import cave_token
 from crantdb.warehouse.layout import Warehouse, open_warehouse
+from crantdb.warehouse.snapshot import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TextIO
+    from collections.abc import Callable, Collection
 
-SOURCES = ("cave", "l2")
+SOURCES = ("cave", "seatable", "l2")
 
 
 def opened(settings: Settings) -> tuple[Warehouse, Config, Cave]:
     """Open the warehouse and the server that its crantdb.toml names."""
     warehouse = open_warehouse(settings.warehouse)
     config = read_config(warehouse.config)
+    return warehouse, config, open_datastack(settings, config)
+
+
+def open_datastack(settings: Settings, config: Config) -> Cave:
+    """Open the datastack that a crantdb.toml names."""
     settings.say(f"asking {config.server} for {config.datastack} …")
     token = cave_token(config.server)
-    cave = open_cave(
+    return open_cave(
         config.datastack, config.server, None if token is None else token.value, options_of(config)
     )
-    return warehouse, config, cave
 
 
 def options_of(config: Config) -> CaveOptions:
@@ -51,13 +57,16 @@ def options_of(config: Config) -> CaveOptions:
 def _wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what to bring."""
     options = [
-        click.argument("source", nargs=-1),
+        click.argument("words", metavar="[SOURCE]... [ROOT]...", nargs=-1),
         click.option(
             "--version", type=int, help="The materialization version (default: the newest available)."
         ),
         click.option("--table", "tables", multiple=True, help="A table or view to bring; repeat for more."),
         click.option(
             "--drop", multiple=True, help="A table of the snapshot that a new version need not bring."
+        ),
+        click.option(
+            "--max-requests", type=click.IntRange(1), help="Requests that SeaTable may be asked at the most."
         ),
     ]
     for option in reversed(options):
@@ -82,39 +91,61 @@ def sources_of(given: tuple[str, ...]) -> tuple[set[str], tuple[str, ...]]:
     return names, ids
 
 
-def _wish(version: int | None, tables: tuple[str, ...], drop: tuple[str, ...]) -> Wish:
-    """Return what was asked for."""
-    return Wish(version, tables or None, drop)
+def _configured(config: Config) -> set[str]:
+    """Return every source that crantdb.toml configures."""
+    sections = {"seatable": config.seatable is not None, "l2": config.syncs_l2}
+    return {"cave", *(name for name, there in sections.items() if there)}
+
+
+def _wish(given: dict[str, Any], sources: Collection[str]) -> tuple[Wish, Asked]:
+    """Return what was asked for, of CAVE and of SeaTable; `--table` names SeaTable's when it alone is synced."""
+    tables = given["tables"] or None
+    of_seatable = tables if "cave" not in sources else None
+    wish = Wish(given["version"], tables, given["drop"])
+    asked = Asked(of_seatable, given["max_requests"], accept_shrink=bool(given.get("accept_shrink")))
+    return wish, asked
 
 
 @verb("plan")
 @_wish_options
-def plan_verb(
-    settings: Settings,
-    source: tuple[str, ...],
-    version: int | None,
-    tables: tuple[str, ...],
-    drop: tuple[str, ...],
-) -> None:
-    """Say what a sync would fetch: tables, rows, requests, bytes. Fetches no rows."""
-    sources_of(source)
-    _plan(settings, _wish(version, tables, drop))
+def plan_verb(settings: Settings, words: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - options
+    """Say what a sync would fetch: tables, rows, requests, bytes. Fetches no rows.
+
+    SOURCE is cave or seatable (default: all that crantdb.toml configures).
+    """
+    _plan(settings, words, given)
 
 
-def _plan(settings: Settings, wish: Wish) -> None:
+def _plan(settings: Settings, words: tuple[str, ...], given: dict[str, Any]) -> None:
     """Print the plan."""
-    warehouse, config, cave = opened(settings)
-    found = plan(cave, warehouse, config, wish)
+    warehouse = open_warehouse(settings.warehouse)
+    config = read_config(warehouse.config)
+    named, _ = sources_of(words)
+    sources = named or _configured(config)
+    wish, asked = _wish(given, sources)
+    found = None
+    if "cave" in sources:
+        found = plan(open_datastack(settings, config), warehouse, config, wish)
+    tables: list[PlannedTable] = [] if found is None else list(found.tables)
+    if "seatable" in sources:
+        tables += plan_bases(open_seatable(config, asked), current(warehouse))
     columns = ("table", "kind", "rows", "requests", "bytes", "action", "why")
-    rows = [(t.name, t.kind, t.rows, t.requests, t.bytes, t.action, t.why) for t in found.tables]
+    rows = [(t.name, t.kind, t.rows, t.requests, t.bytes, t.action, t.why) for t in tables]
     output_for(settings.output).rows(columns, rows)
+    if found is not None:
+        _say_plan(settings, found)
+    settings.say(f"Fetch it: crantdb sync{''.join(f' {word}' for word in words)}")
+
+
+def _say_plan(settings: Settings, found: Plan) -> None:
+    """Say what CAVE's part of a sync amounts to."""
     settings.say(
         f"version {found.version} as of {found.as_of:%Y-%m-%d %H:%M} UTC"
         f"{'' if found.main else ', added beside the main one'}: {found.rows:,} rows in about {found.requests:,} "
         f"requests, about {found.bytes / 1e6:,.1f} MB on the disk ({found.free_bytes / 1e9:,.1f} GB free)"
     )
     pace = "as fast as last time" if found.rows_per_s else "at the least, by how long the counts took"
-    settings.say(f"about {_duration(found.seconds)} ({pace}). Fetch it: crantdb sync")
+    settings.say(f"about {_duration(found.seconds)} ({pace})")
 
 
 def _duration(seconds: float) -> str:
@@ -127,6 +158,9 @@ def _duration(seconds: float) -> str:
 @verb("sync")
 @_wish_options
 @choosing_roots
+@click.option(
+    "--accept-shrink", is_flag=True, help="Let a SeaTable table lose more than 20 % of its rows, or go."
+)
 @click.option("--memory", help="Memory to use at the most, e.g. 8GB (default: a quarter of what there is).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, as `plan` does.")
 @click.option(
@@ -134,62 +168,89 @@ def _duration(seconds: float) -> str:
 )
 def sync_verb(
     settings: Settings,
-    source: tuple[str, ...],
-    version: int | None,
-    tables: tuple[str, ...],
-    drop: tuple[str, ...],
+    words: tuple[str, ...],
     *,
-    text_file: TextIO | None,
-    where: str | None,
     dry_run: bool,
-    memory: str | None,
     discard_first: bool,
+    **given: Any,  # noqa: ANN401
 ) -> None:
-    """Bring a materialization version into the warehouse as a new snapshot; `sync l2 [ROOT…]` mirrors L2 data.
+    """Bring what the sources have into the warehouse as a new snapshot.
 
-    Without a SOURCE, every one that crantdb.toml has a section of is mirrored.
-
-    Interrupt it at any moment: the last snapshot stays as it was, and the same command goes on from there.
+    SOURCE is cave (a materialization version), seatable (annotations) or l2 (skeletons' graphs; ROOT ids may
+    follow); default: all that crantdb.toml configures. Interrupt it at any moment: the last snapshot stays as it
+    was, and the same command goes on from there.
     """
-    sources, roots = sources_of(source)
-    if (text_file or where) and "l2" not in sources:
+    named, roots = sources_of(words)
+    if (given["text_file"] or given["where"]) and "l2" not in named:
         msg = "-f and --where say whose L2 data to mirror: crantdb sync l2 --where …"
         raise click.UsageError(msg)
-    wish = _wish(version, tables, drop)
     if dry_run:
-        _plan(settings, wish)
+        _plan(settings, words, given)
         return
     if discard_first:
         dropped = discard(open_warehouse(settings.warehouse))
         settings.say(f"dropped what was staged of {len(dropped)} table(s)")
-    warehouse, config, cave = opened(settings)
+    warehouse = open_warehouse(settings.warehouse)
+    config = read_config(warehouse.config)
+    sources = named or _configured(config)
+    cave = open_datastack(settings, config) if {"cave", "l2"} & set(sources) else None
+    wish, asked = _wish(given, sources)
     try:
-        if not sources or "cave" in sources:
-            with progress_for(settings) as progress:
-                report = sync(cave, warehouse, config, wish, progress, memory=memory)
-            _report(settings, report)
-        if "l2" in sources or (not sources and config.syncs_l2):
-            run_l2(
+        if {"cave", "seatable"} & set(sources):
+            report = _sync(
                 settings,
                 warehouse,
                 config,
                 cave,
-                roots=roots,
-                text_file=text_file,
-                where=where,
-                memory=memory,
+                sources=sources,
+                wish=wish,
+                asked=asked,
+                memory=given["memory"],
             )
+            _report(settings, report)
+        if "l2" in sources and cave is not None:
+            ways = {name: given[name] for name in ("text_file", "where", "memory")}
+            run_l2(settings, warehouse, config, cave, roots=roots, **ways)
     finally:
-        cave.transport.stop.set()
+        asked.stop.set()
+        if cave is not None:
+            cave.transport.stop.set()
+
+
+def _sync(
+    settings: Settings,
+    warehouse: Warehouse,
+    config: Config,
+    cave: Cave | None,
+    *,
+    sources: Collection[str],
+    wish: Wish,
+    asked: Asked,
+    memory: str | None,
+) -> SyncReport:
+    """Sync CAVE, SeaTable, or both."""
+    seatable = open_seatable(config, asked) if "seatable" in sources else None
+    with progress_for(settings) as progress:
+        return sync(
+            cave if "cave" in sources else None,
+            warehouse,
+            config,
+            wish,
+            progress,
+            seatable=seatable,
+            open_cave=lambda: cave or open_datastack(settings, config),
+            memory=memory,
+        )
 
 
 def _report(settings: Settings, report: SyncReport) -> None:
     """Print what the sync did."""
     state = report.snapshot.main
+    for line in said_of_bases(report):
+        settings.say(line)
     if not report.changed:
-        settings.say(
-            f"nothing to do: version {state.version} is in snapshot {report.snapshot.number} already"
-        )
+        what = "what SeaTable has" if state.version is None else f"version {state.version}"
+        settings.say(f"nothing to do: {what} is in snapshot {report.snapshot.number} already")
     if settings.output != "table":
         output_for(settings.output).record(
             [
@@ -202,6 +263,7 @@ def _report(settings: Settings, report: SyncReport) -> None:
                 ("seconds", round(report.seconds, 3)),
                 ("requests", report.requests),
                 ("bytes_received", report.bytes_received),
+                ("findings", [finding for base in report.bases for finding in base.findings]),
             ]
         )
     if report.changed:

@@ -92,7 +92,8 @@ def test_import_from_a_bucket(served: Sandbox, bucket: Path, tmp_path: Path) -> 
     assert (again.code, "nothing to do" in again.err) == (0, True)
     assert run("verify", "--warehouse", here).code == 0
     listed = run("tables", "--warehouse", here, "--output", "json")
-    assert {row["completeness"] for row in json.loads(listed.out)} == {"import (server count)"}
+    mirrored = [row for row in json.loads(listed.out) if row["relation"].startswith("cave.")]
+    assert {row["completeness"] for row in mirrored} == {"import (server count)"}
 
 
 def test_import_parquet_without_a_server(tmp_path: Path) -> None:
@@ -186,4 +187,4 @@ def test_killed_and_run_again(served: Sandbox, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "60,000 of 60,000 rows are staged from before" in done.err
     assert hashes(here) == hashes(whole)
-    assert len(hashes(here)) == 5
+    assert len(hashes(here)) == 7

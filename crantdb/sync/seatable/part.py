@@ -133,6 +133,21 @@ def fetch(
         shutil.rmtree(spill, ignore_errors=True)
 
 
+def rests(info: BaseInfo, before: Before, names: Sequence[str], full_every_h: float, now: datetime) -> bool:
+    """Tell whether a base says that it is as it was, and was read in full not long ago.
+
+    Args:
+        info: the base now.
+        before: what the snapshot holds of it.
+        names: the tables wanted.
+        full_every_h: hours after which it is read whatever it says.
+        now: the moment of asking.
+    """
+    here = {table.name for table in before.tables.values()}
+    fresh = before.read_at is not None and now - before.read_at < timedelta(hours=full_every_h)
+    return fresh and here >= set(names) and unchanged(info, before.version, before.schema)
+
+
 class _Fetching:
     """The reading of all bases of a sync."""
 
@@ -165,7 +180,8 @@ class _Fetching:
         for base in opened:
             info, before = infos[base.name], befores[base.name]
             gone = vanished(before, info, settings, accept=self._source.accept_shrink)
-            if not gone and self._rests(info, before, wanted[base.name]):
+            fresh_h = settings.full_every_h
+            if not gone and rests(info, before, wanted[base.name], fresh_h, datetime.now(UTC)):
                 self._resting(base, before)
                 continue
             read = self._read(base, info, before, names=wanted[base.name], spill=spill / str(len(reads)))
@@ -177,14 +193,6 @@ class _Fetching:
         self._stage_changes(reads)
         part.bytes_received = sum(base.meter.bytes for base in opened)
         return part
-
-    def _rests(self, info: BaseInfo, before: Before, names: Sequence[str]) -> bool:
-        """Tell whether a base says that it is as it was, and was read in full not long ago."""
-        here = {table.name for table in before.tables.values()}
-        fresh = before.read_at is not None and datetime.now(UTC) - before.read_at < timedelta(
-            hours=self._source.settings.full_every_h
-        )
-        return fresh and here >= set(names) and unchanged(info, before.version, before.schema)
 
     def _resting(self, base: Base, before: Before) -> None:
         """Report a base that was not read."""
