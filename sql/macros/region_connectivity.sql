@@ -14,6 +14,22 @@ CREATE OR REPLACE MACRO region_connectivity(
     WITH wanted AS MATERIALIZED (
         FROM root_list(of_roots)
     ),
+    counting AS (
+        SELECT told.region, told.pre_root_id, told.post_root_id, told.size
+        FROM synapse_regions AS told
+        SEMI JOIN wanted ON told.pre_root_id = wanted.root_id
+        WHERE downstream
+        UNION ALL
+        SELECT heard.region, heard.pre_root_id, heard.post_root_id, heard.size
+        FROM synapse_regions AS heard
+        SEMI JOIN wanted ON heard.post_root_id = wanted.root_id
+        WHERE upstream
+            AND NOT (downstream AND heard.pre_root_id IS NOT NULL AND heard.pre_root_id IN (SELECT known.root_id FROM wanted AS known))
+        UNION ALL
+        SELECT every.region, every.pre_root_id, every.post_root_id, every.size
+        FROM synapse_regions AS every
+        WHERE of_roots IS NULL
+    ),
     counted AS (
         SELECT
             one.region,
@@ -21,16 +37,11 @@ CREATE OR REPLACE MACRO region_connectivity(
             one.post_root_id AS post,
             count(*) AS weight,
             sum(one.size::DOUBLE) AS size_sum
-        FROM synapse_regions AS one
+        FROM counting AS one
         WHERE one.pre_root_id IS NOT NULL
             AND one.post_root_id IS NOT NULL
             AND (min_size IS NULL OR one.size >= min_size)
             AND (in_regions IS NULL OR one.region IN (SELECT named.region FROM region_list(in_regions) AS named))
-            AND (
-                of_roots IS NULL
-                OR (downstream AND one.pre_root_id IN (SELECT wanted.root_id FROM wanted))
-                OR (upstream AND one.post_root_id IN (SELECT wanted.root_id FROM wanted))
-            )
         GROUP BY one.region, one.pre_root_id, one.post_root_id
     )
     SELECT counted.region, counted.pre, counted.post, counted.weight, counted.size_sum
