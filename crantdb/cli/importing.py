@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crantdb.cli.draw import progress_for
+from crantdb.cli.importing_csv import import_csv
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.cli.sync import options_of
@@ -34,7 +35,7 @@ PATIENCE_S = 15.0
 
 
 @verb("import")
-@click.argument("kind", type=click.Choice(["cave-dump", "parquet", "nt"]))
+@click.argument("kind", type=click.Choice(["cave-dump", "parquet", "nt", "seatable-csv"]))
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
 @click.option("--version", type=int, help="The materialization version that the files are of.")
 @click.option("--as-of", help="Its moment, ISO, UTC (default: asked of the server).")
@@ -52,6 +53,7 @@ PATIENCE_S = 15.0
 @click.option(
     "--id-column", help="Of nt: the file's column of synapse ids (default: synapse_id, id or connector_id)."
 )
+@click.option("--base", help="Of seatable-csv: the SeaTable base (default: the one of crantdb.toml).")
 @click.option("--list", "list_only", is_flag=True, help="Only list the dumps that are there.")
 def import_verb(
     settings: Settings,
@@ -65,10 +67,14 @@ def import_verb(
     """Make CAVE's CSV dumps (cave-dump) or Parquet and Arrow files (parquet) in PATH a snapshot.
 
     With nt, PATH is a file of neurotransmitter predictions (Parquet, Feather or CSV, one row a synapse), which
-    comes to the main version.
+    comes to the main version. With seatable-csv, PATH is a folder of daily CSV files of a whole SeaTable table,
+    named like 2026-08-01_crantb_seatable.csv: what changed from day to day comes into the annotations' history.
 
     Interrupt it at any moment: the last snapshot stays as it was, and the same command goes on from there.
     """
+    if kind == "seatable-csv":
+        import_csv(settings, path, tables=given["tables"], base=given["base"])
+        return
     if list_only:
         _list(settings, kind, path)
         return

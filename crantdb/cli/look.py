@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crantdb.cli.output import output_for
+from crantdb.cli.seatable import status_of_bases
 from crantdb.cli.settings import Settings, verb
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
 from crantdb.schema import comments_of
@@ -54,6 +55,7 @@ def status_verb(settings: Settings) -> None:
             ("rows", sum(table.rows for table in tables)),
             ("bytes", sum(file.bytes for table in tables for file in table.files)),
             ("skipped", dict(snapshot.main.skipped)),
+            ("seatable", status_of_bases(snapshot)),
         ]
     pairs.append(("staged", [_staged(warehouse, key) for key in staged(warehouse)]))
     who = holder(warehouse)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from crantdb.cli.output import output_for
+from crantdb.cli.seatable import check_bases, settings_from_address
 from crantdb.cli.settings import Settings, verb
-from crantdb.config import Config, config_text, read_config
+from crantdb.config import Config, SeaTableSettings, config_text, profiles, read_config
 from crantdb.errors import ConfigError, CrantdbError
 from crantdb.tokens import cave_token
 from crantdb.warehouse.durable import neighbour
@@ -28,17 +29,46 @@ if TYPE_CHECKING:
 @click.option("--datastack", default="kronauer_ant", show_default=True, help="The CAVE datastack to mirror.")
 @click.option("--cave-server", help="The global CAVE server (known for CRANTb's datastacks).")
 @click.option(
+    "--seatable",
+    is_flag=False,
+    flag_value="",
+    metavar="[ADDRESS]",
+    help="Mirror annotations too: a base's address as a browser shows it (CRANTb's when left out).",
+)
+@click.option(
     "--shared", is_flag=True, help="Let others read the folder (by default only you can: mode 0700)."
 )
 def init_verb(
-    settings: Settings, folder: Path | None, datastack: str, cave_server: str | None, *, shared: bool
+    settings: Settings,
+    folder: Path | None,
+    datastack: str,
+    cave_server: str | None,
+    *,
+    seatable: str | None,
+    shared: bool,
 ) -> None:
     """Make FOLDER (default: the warehouse's folder) a warehouse by writing its crantdb.toml."""
-    text = config_text(datastack, cave_server)
+    text = config_text(datastack, cave_server, seatable=_seatable(datastack, seatable))
     warehouse = create_warehouse(folder or settings.warehouse, text, shared=shared)
     settings.say(f"made the warehouse {warehouse.root}: it will mirror {datastack}")
     where = "" if folder is None else f" --warehouse {folder}"
     settings.say(f"next: crantdb doctor{where} · crantdb plan{where} · crantdb sync{where}")
+
+
+def _seatable(datastack: str, given: str | None) -> SeaTableSettings | None:
+    """Return what to mirror of SeaTable: nothing, what an address says, or what the datastack is known for."""
+    if given is None:
+        return None
+    if given:
+        return settings_from_address(given)
+    known = profiles().get(datastack)
+    if known is None:
+        msg = (
+            f"crantdb does not know which SeaTable base annotates {datastack!r}. Give its address as a browser shows "
+            f"it: --seatable https://…/workspace/…/dtable/…/"
+        )
+        raise ConfigError(msg)
+    return known.seatable
 
 
 @verb("doctor")
@@ -53,6 +83,8 @@ def doctor_verb(settings: Settings) -> None:
         ("token", lambda: _token(config)),
         ("server", lambda: _server(config)),
     ]
+    if config.seatable is not None:
+        checks.append(("seatable", lambda: check_bases(config)))
     rows = []
     for name, check in checks:
         try:

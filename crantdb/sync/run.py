@@ -13,7 +13,7 @@ from crantdb.sync.inventory import clear_committed, clear_shared, parent_of
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
 from crantdb.sync.seatable import part as from_seatable
-from crantdb.warehouse.commit import Change, commit
+from crantdb.warehouse.commit import Change, commit, keeping
 from crantdb.warehouse.lock import writing
 from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.staging import clear
@@ -203,20 +203,7 @@ def _of_cave(
 ) -> Change:
     """Return the change without SeaTable's part."""
     if cave is None or ours is None:
-        main = None if parent is None else parent.main
-        return Change(
-            parent=parent,
-            operation="sync seatable",
-            datastack=config.datastack,
-            server=config.server,
-            info={} if parent is None else parent.info,
-            chunkedgraph=None if parent is None else parent.chunkedgraph,
-            version=None if main is None else main.version,
-            as_of=None if main is None else main.as_of,
-            tables=(),
-            carried=() if main is None else tuple(main.tables.values()),
-            skipped={} if main is None else main.skipped,
-        )
+        return keeping(parent, operation="sync seatable", datastack=config.datastack, server=config.server)
     version = ours.selection.version
     return Change(
         parent=parent,

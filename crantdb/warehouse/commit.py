@@ -79,6 +79,24 @@ class Change:
     dropped: Sequence[str] = ()
 
 
+def keeping(parent: Snapshot | None, *, operation: str, datastack: str, server: str) -> Change:
+    """Return a change that keeps everything a snapshot has: to be completed with what is new."""
+    main = None if parent is None else parent.main
+    return Change(
+        parent=parent,
+        operation=operation,
+        datastack=datastack,
+        server=server,
+        info={} if parent is None else parent.info,
+        chunkedgraph=None if parent is None else parent.chunkedgraph,
+        version=None if main is None else main.version,
+        as_of=None if main is None else main.as_of,
+        tables=(),
+        carried=() if main is None else tuple(main.tables.values()),
+        skipped={} if main is None else main.skipped,
+    )
+
+
 def commit(warehouse: Warehouse, change: Change) -> Snapshot:
     """Make the next snapshot.
 
