@@ -48,7 +48,8 @@ def made(
     count = len(chunks)
     rng = np.random.default_rng(seed)
     ids = np.sort(CRANTB.layout.make(2, np.array(chunks), np.arange(1, count + 1)))
-    xyz = CRANTB.lower_nm(ids) + rng.integers(0, 3, (count, 3)) * 2_000.0
+    # Every other graph has positions that are not whole.
+    xyz = CRANTB.lower_nm(ids) + rng.integers(0, 3, (count, 3)) * (2_000.0 if seed % 2 else 1_999.7)
     radius = rng.integers(1, 40, count) * 25.0
     lost = np.array([at for at in missing if at < count], dtype=np.int64)
     if len(lost) < count:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -44,7 +46,8 @@ def as_networkx(graph: Dirty) -> nx.Graph:
     at = dict(zip(graph.ids.tolist(), graph.xyz, strict=True))
     for a, b in graph.edges.tolist():
         if a != b:
-            out.add_edge(a, b, weight=float(np.linalg.norm(at[a] - at[b])))
+            x, y, z = (at[a] - at[b]).tolist()
+            out.add_edge(a, b, weight=math.sqrt(x * x + y * y + z * z))
     return out
 
 
@@ -109,6 +112,25 @@ def test_length_is_the_shortest_trees(graph: Dirty) -> None:
         every.add_edge(place[a], place[b], weight=0.0)
     cost = nx.minimum_spanning_tree(every).size(weight="weight")
     assert healed.length_nm[bridge].sum() == pytest.approx(cost, rel=1e-9, abs=1e-6)
+
+
+@given(dirty_graphs())
+@settings(max_examples=80, deadline=None)
+def test_of_equal_lengths_the_smaller_ids(graph: Dirty) -> None:
+    """The links are those of a plain search: shortest first, of equal ones that with the smaller id, then the larger."""
+    theirs = as_networkx(graph)
+    part = {node: node for node in theirs}
+    expected = set()
+    rows = ((data["weight"], min(a, b), max(a, b)) for a, b, data in theirs.edges(data=True))
+    for _, low, high in sorted(rows):
+        if part[low] != part[high]:
+            expected.add((low, high))
+            gone, stays = part[high], part[low]
+            part = {node: stays if each == gone else each for node, each in part.items()}
+    skeleton = of(graph, heal=False)
+    child = np.flatnonzero(skeleton.parent >= 0)
+    ends = np.sort(np.stack([skeleton.l2_id[child], skeleton.l2_id[skeleton.parent[child]]], axis=1), axis=1)
+    assert {(low, high) for low, high in ends.tolist()} == expected
 
 
 @given(dirty_graphs(missing=True), METHODS, WAYS, st.integers(0, 1_000))
@@ -221,6 +243,16 @@ def test_largest_part(graph: Dirty) -> None:
     assert_forest(part, 1)
     assert len(part) == max(len(nodes) for nodes in nx.connected_components(as_networkx(graph)))
     assert (part.member_node >= 0).sum() == len(part)
+
+
+def test_around_a_dropped_id_by_the_shortest_links() -> None:
+    """The neighbours of a dropped id are linked along their shortest tree, in whatever order their ids are."""
+    ids = CRANTB.layout.make(2, np.zeros((6, 3), np.int64), np.arange(1, 7))
+    xyz = np.array([[0.0, 0, 0], [4_000, 0, 0], [1_000, 0, 0], [np.nan, 0, 0], [3_000, 0, 0], [2_000, 0, 0]])
+    skeleton = skeletonize([[ids[3], each] for each in np.delete(ids, 3)], ids, xyz, missing="drop")
+    assert skeleton.l2_id.tolist() == ids[[0, 2, 5, 4, 1]].tolist()
+    assert skeleton.cable_nm == 4_000
+    assert skeleton.flags.tolist() == [0] + [NodeFlag.CONTRACTED] * 4
 
 
 def test_nothing_known_anywhere() -> None:
