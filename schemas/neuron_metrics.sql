@@ -15,6 +15,9 @@ CREATE TABLE neuron_metrics (
     area_nm2         DOUBLE,
     root_rule        VARCHAR NOT NULL,
     soma_radius_nm   DOUBLE,
+    nucleus_x_nm     DOUBLE,
+    nucleus_y_nm     DOUBLE,
+    nucleus_z_nm     DOUBLE,
     x_min_nm         DOUBLE NOT NULL,
     y_min_nm         DOUBLE NOT NULL,
     z_min_nm         DOUBLE NOT NULL,
@@ -38,6 +41,9 @@ COMMENT ON COLUMN neuron_metrics.volume_nm3 IS 'Sum of the L2 ids'' volumes; NUL
 COMMENT ON COLUMN neuron_metrics.area_nm2 IS 'Sum of the L2 ids'' surfaces, as the cache estimates them (too large).';
 COMMENT ON COLUMN neuron_metrics.root_rule IS 'How the root of the skeleton was found: point (the nucleus), radius, longest_path or only.';
 COMMENT ON COLUMN neuron_metrics.soma_radius_nm IS 'Radius at the root where that is the soma, else NULL.';
+COMMENT ON COLUMN neuron_metrics.nucleus_x_nm IS 'Where an annotation or the nucleus table says the nucleus is, x; NULL where neither does.';
+COMMENT ON COLUMN neuron_metrics.nucleus_y_nm IS 'Where the nucleus is, y.';
+COMMENT ON COLUMN neuron_metrics.nucleus_z_nm IS 'Where the nucleus is, z.';
 COMMENT ON COLUMN neuron_metrics.x_min_nm IS 'Lowest x of the skeleton''s nodes.';
 COMMENT ON COLUMN neuron_metrics.y_min_nm IS 'Lowest y.';
 COMMENT ON COLUMN neuron_metrics.z_min_nm IS 'Lowest z.';

@@ -18,17 +18,10 @@ from crantdb.morphology.store import soma_points
 from crantdb.sources.chunkedgraph import open_chunkedgraph
 from crantdb.sources.l2 import L2Options, open_l2
 from crantdb.sync.inventory import parent_of
-from crantdb.sync.l2_derived import (
-    NEURON_METRICS,
-    SKELETON_NODES,
-    Derived,
-    Moment,
-    Recipe,
-    derive,
-    derived_key,
-)
+from crantdb.sync.l2_derived import Derived, Moment, derive, derived_key, is_current, recipe_name
 from crantdb.sync.l2_fetch import fetch_graphs, fetch_nodes
-from crantdb.sync.l2_staging import MISSING, NODES, L2Staging, held_l2
+from crantdb.sync.l2_measures import NEURON_METRICS, SKELETON_NODES, Recipe
+from crantdb.sync.l2_staging import MISSING, NODES, L2Staging, held_l2, identity
 from crantdb.sync.l2_tables import finish
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
@@ -40,6 +33,7 @@ from crantdb.warehouse.staging import clear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
@@ -139,8 +133,8 @@ def sync_l2(
         fetch_nodes(service, staging, held, memory_bytes=memory_bytes, progress=progress)
         tables = finish(staging, held, service, memory_bytes=memory_bytes)
         info = cave.chunkedgraph_info()
-        made = _Making(cave, warehouse, parent, info, progress)
-        derived, stale = made.derived(staging, held, wanted, tables=tables, memory_bytes=memory_bytes)
+        made = _Making(cave, warehouse, parent, info, recipe_name(identity(service)), progress)
+        derived, stale = made.derived(staging, held, wanted, memory_bytes=memory_bytes)
         snapshot = parent
         changed = bool(tables.appended or tables.replaced or derived.tables)
         if changed:
@@ -177,6 +171,7 @@ class _Making:
     warehouse: Warehouse
     parent: Snapshot | None
     info: Mapping[str, Any]
+    recipe: str
     progress: Progress
 
     def moment(self, staging: L2Staging) -> Moment:
@@ -191,11 +186,9 @@ class _Making:
         held: Held,
         wanted: NDArray[np.int64],
         *,
-        tables: L2Tables,
         memory_bytes: int,
     ) -> tuple[Derived, tuple[int, ...]]:
-        """Make the version's skeletons anew when roots or nodes came; return them and the stale roots."""
-        before = self._roots_before()
+        """Make the version's skeletons, unless they are as they would be made now; return them and the stale roots."""
         with staging.looking(held, memory_bytes) as con:
             for query in _TOGETHER:
                 con.execute(query)
@@ -211,12 +204,19 @@ class _Making:
             stale = tuple(np.intersect1d(wanted, np.setdiff1d(known, roots)).tolist())
             nothing = np.setdiff1d(np.intersect1d(wanted, unknown), known).tolist()
             why = dict.fromkeys(nothing, "the L2 cache has none of its L2 ids yet")
-            if not tables.rows[NODES] and np.array_equal(roots, before):
-                return Derived(roots=len(before), failed=why), stale
             points = {} if self.parent is None else self._points(roots)
             recipe = Recipe(ChunkGrid.from_info(self.info), points)
-            moment = self.moment(staging)
-            made = derive(self.warehouse, con, roots, recipe, moment=moment, progress=self.progress)
+            if is_current(con, roots, recipe, self._own_files()):
+                return Derived(roots=len(roots), failed=why), stale
+            made = derive(
+                self.warehouse,
+                con,
+                roots,
+                recipe,
+                name=self.recipe,
+                moment=self.moment(staging),
+                progress=self.progress,
+            )
         made.failed.update(why)
         return made, stale
 
@@ -242,13 +242,13 @@ class _Making:
             dropped=held.strange,
         )
 
-    def _roots_before(self) -> NDArray[np.int64]:
-        """Return the roots that have skeletons in the version's tables already, ascending."""
-        if self.parent is None or f"derived.{NEURON_METRICS}" not in self.parent.main.tables:
-            return np.empty(0, dtype=np.int64)
-        with connect(self.warehouse.root, self.parent.number) as con:
-            found = con.sql("SELECT root_id FROM neuron_metrics ORDER BY root_id").fetchnumpy()["root_id"]
-        return np.asarray(found, dtype=np.int64)
+    def _own_files(self) -> dict[str, list[Path]]:
+        """Return the files of the version's own tables, where they were made in the way they would be now."""
+        tables = {} if self.parent is None else self.parent.main.tables
+        state = tables.get(f"derived.{NEURON_METRICS}")
+        if state is None or state.source.get("recipe") != self.recipe:
+            return {}
+        return {NEURON_METRICS: [self.warehouse.root / file.path for file in state.files]}
 
     def _points(self, roots: NDArray[np.int64]) -> dict[int, NDArray[np.float64]]:
         """Return where the nuclei of roots are, as far as the warehouse knows."""

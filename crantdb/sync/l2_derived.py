@@ -1,4 +1,7 @@
-"""What a version's L2 data are made into: the skeletons of its roots, and what they measure."""
+"""What a version's L2 data are made into: the skeletons of its roots, and what they measure.
+
+Both are functions of the L2 data and of where the nucleus is. So what an earlier sync made of the same is taken over.
+"""
 
 from __future__ import annotations
 
@@ -9,56 +12,46 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from crantdb.errors import NoSkeleton
-from crantdb.morphology.skeleton import Method, skeletonize
-from crantdb.morphology.store import L2Neuron, read_l2
+from crantdb.errors import CorruptWarehouse, NoSkeleton, WarehouseTooNew
+from crantdb.morphology.store import known_counts, read_l2
+from crantdb.sync.l2_measures import (
+    METRICS_SCHEMA,
+    NEURON_METRICS,
+    NODES_SCHEMA,
+    OTHER_METHODS,
+    SKELETON_NODES,
+    Recipe,
+    metric_row,
+    node_rows,
+)
 from crantdb.warehouse.commit import TableFacts
+from crantdb.warehouse.manifest import read_manifest, tool_version
 from crantdb.warehouse.staging import StagingKey
 from crantdb.warehouse.validate import Constraint, ValidTable, validate
 from crantdb.warehouse.whole import stage_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     import duckdb
     from numpy.typing import NDArray
 
-    from crantdb.morphology.chunkgrid import ChunkGrid
-    from crantdb.morphology.tree import Skeleton
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse
 
-SKELETON_NODES, NEURON_METRICS = "skeleton_nodes", "neuron_metrics"
+LOOKED_BACK = 30
+"""So many snapshots are looked through for tables made earlier."""
 
-OTHER_METHODS: tuple[Method, ...] = ("bfs", "teasar")
-"""Methods of which only the cable is kept."""
+AT_ONCE = 64
+"""Neurons between two visits to DuckDB."""
 
-NODES_SCHEMA = pa.schema(
-    [
-        ("root_id", pa.int64()),
-        ("node_id", pa.int64()),
-        ("parent_id", pa.int64()),
-        ("l2_id", pa.int64()),
-        *((f"{axis}_nm", pa.float64()) for axis in "xyz"),
-        ("radius_nm", pa.float64()),
-        ("is_soma", pa.bool_()),
-        ("flags", pa.uint8()),
-    ]
+_SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
+    {SKELETON_NODES: NODES_SCHEMA, NEURON_METRICS: METRICS_SCHEMA}
 )
-METRICS_SCHEMA = pa.schema(
-    [
-        ("root_id", pa.int64()),
-        *((name, pa.int64()) for name in ("l2_count", "l2_edge_count", "missing", "parts", "nodes")),
-        *((f"cable_{method}_nm", pa.float64()) for method in ("mst", "bfs", "teasar")),
-        ("branch_points", pa.int64()),
-        ("tips", pa.int64()),
-        ("volume_nm3", pa.float64()),
-        ("area_nm2", pa.float64()),
-        ("root_rule", pa.string()),
-        ("soma_radius_nm", pa.float64()),
-        *((f"{axis}_{end}_nm", pa.float64()) for end in ("min", "max") for axis in "xyz"),
-    ]
+_ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {SKELETON_NODES: ("root_id", "node_id"), NEURON_METRICS: ("root_id",)}
 )
 
 _PROMISES: Mapping[str, list[Constraint]] = MappingProxyType(
@@ -77,36 +70,6 @@ _PROMISES: Mapping[str, list[Constraint]] = MappingProxyType(
         ],
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the derived tables are made.
-
-    Attributes:
-        grid: where chunks lie; None when the chunkedgraph's info is not known.
-        points_nm: the position of the nucleus by root, where known: the root of the skeleton.
-    """
-
-    grid: ChunkGrid | None
-    points_nm: Mapping[int, NDArray[np.float64]]
-
-    def skeleton(self, neuron: L2Neuron, method: Method) -> Skeleton:
-        """Return a neuron's skeleton by a method.
-
-        Raises:
-            NoSkeleton: when nothing is known of any of its L2 ids.
-        """
-        return skeletonize(
-            neuron.edges,
-            neuron.l2_ids,
-            neuron.points_nm,
-            neuron.max_dt_nm,
-            grid=self.grid,
-            missing="drop" if self.grid is None else "interpolate",
-            method=method,
-            root_at=self.points_nm.get(neuron.root_id),
-        )
 
 
 @dataclass(slots=True)
@@ -135,22 +98,29 @@ class Moment:
     fetched_at: datetime
 
 
+def recipe_name(identity: Mapping[str, object]) -> str:
+    """Return what the tables' rows depend on beside the L2 data themselves: whose these are, and who makes them."""
+    return f"crantdb {tool_version()}, {identity['chunkedgraph']}, {identity['l2cache_id']}"
+
+
 def derive(
     warehouse: Warehouse,
     con: duckdb.DuckDBPyConnection,
-    roots: Sequence[int] | NDArray[np.int64],
+    roots: NDArray[np.int64],
     recipe: Recipe,
     *,
+    name: str,
     moment: Moment,
     progress: Progress,
 ) -> Derived:
-    """Make the skeletons of roots, and what they measure.
+    """Make the skeletons of roots, and what they measure; what was made of the same before is taken over.
 
     Args:
         warehouse: where the tables are staged.
-        con: where `l2_members`, `l2_edges` and `l2_nodes` stand.
-        roots: the roots of the version, all of them mirrored.
+        con: where `l2_members`, `l2_edges` and `l2_nodes` stand; tables of its own are added.
+        roots: the roots of the version, all of them mirrored, ascending.
         recipe: how.
+        name: what `recipe_name` says.
         moment: which version.
         progress: hears how it goes.
 
@@ -158,21 +128,56 @@ def derive(
         ValidationError: when what was made breaks a promise.
         StorageError: when the disk refuses.
     """
-    made = Derived()
-    metrics: list[dict[str, Any]] = []
-    progress.begin(SKELETON_NODES, len(roots), 0)
-    nodes = _skeletons(con, roots, recipe, metrics=metrics, failed=made.failed, progress=progress)
-    for name, schema, order, rows in (
-        (SKELETON_NODES, NODES_SCHEMA, ("root_id", "node_id"), nodes),
-        (NEURON_METRICS, METRICS_SCHEMA, ("root_id",), _table_of(metrics)),
-    ):
-        staged = stage_whole(warehouse, derived_key(moment, name), schema, rows, order=order)
-        valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[name])
-        facts = TableFacts("derived", {"made_from": "l2"}, moment.fetched_at, moment.as_of, "made here")
-        made.tables.append((valid, facts))
-    progress.end(SKELETON_NODES)
-    made.roots = len(metrics)
+    for table, files in files_before(warehouse, name).items():
+        _begin(con, table, files)
+    same = _unchanged(con, roots, recipe)
+    failed = _make(con, np.setdiff1d(roots, same), recipe, same=same, progress=progress)
+    made = Derived(roots=len(roots) - len(failed), failed=failed)
+    for table, schema in _SCHEMAS.items():
+        columns, order = ", ".join(schema.names), ", ".join(_ORDERS[table])
+        rows = con.sql(f"SELECT {columns} FROM new_{table} ORDER BY {order}")
+        key = derived_key(moment, table)
+        staged = stage_whole(warehouse, key, schema, _batches(rows, schema), order=_ORDERS[table])
+        valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[table])
+        said = {"made_from": "l2", "recipe": name}
+        made.tables.append((valid, TableFacts("derived", said, moment.fetched_at, moment.as_of, "made here")))
     return made
+
+
+def is_current(
+    con: duckdb.DuckDBPyConnection, roots: NDArray[np.int64], recipe: Recipe, files: Mapping[str, list[Path]]
+) -> bool:
+    """Tell whether tables are what would be made of these roots now.
+
+    Args:
+        con: where `l2_members` and `l2_nodes` stand.
+        roots: the roots of the version, ascending.
+        recipe: how.
+        files: the files of the version's own tables; none when it has none.
+    """
+    if not files.get(NEURON_METRICS):
+        return not len(roots)
+    _begin(con, NEURON_METRICS, files[NEURON_METRICS])
+    [(rows,)] = con.execute(f"SELECT count(*) FROM before_{NEURON_METRICS}").fetchall()
+    return bool(rows == len(roots) == len(_unchanged(con, roots, recipe)))
+
+
+def files_before(warehouse: Warehouse, name: str) -> dict[str, list[Path]]:
+    """Return the files of the tables that were made last in the same way, of whatever version; none without any."""
+    for number in warehouse.numbers()[: -LOOKED_BACK - 1 : -1]:
+        try:
+            found = read_manifest(warehouse.manifest(number))
+        except (CorruptWarehouse, WarehouseTooNew, FileNotFoundError):
+            continue
+        tables = {table: found.main.tables.get(f"derived.{table}") for table in _SCHEMAS}
+        files = {
+            table: [warehouse.root / file.path for file in state.files]
+            for table, state in tables.items()
+            if state is not None and state.source.get("recipe") == name
+        }
+        if len(files) == len(_SCHEMAS) and all(path.is_file() for paths in files.values() for path in paths):
+            return files
+    return {table: [] for table in _SCHEMAS}
 
 
 def derived_key(moment: Moment, name: str) -> StagingKey:
@@ -189,68 +194,70 @@ def derived_key(moment: Moment, name: str) -> StagingKey:
     )
 
 
-def _skeletons(
+def _begin(con: duckdb.DuckDBPyConnection, table: str, files: list[Path]) -> None:
+    """Make `before_<table>`, the rows that were made earlier, and `new_<table>`, none yet."""
+    empty = _SCHEMAS[table].empty_table()
+    con.execute(f"DROP VIEW IF EXISTS before_{table}")
+    con.from_arrow(empty).create_view("empty_rows", replace=True)
+    con.execute(f"CREATE OR REPLACE TABLE new_{table} AS FROM empty_rows")
+    if files:
+        con.from_parquet([str(file) for file in files], hive_partitioning=False).create_view(
+            f"before_{table}"
+        )
+    else:
+        con.execute(f"CREATE VIEW before_{table} AS FROM new_{table} WHERE false")
+
+
+def _unchanged(con: duckdb.DuckDBPyConnection, roots: NDArray[np.int64], recipe: Recipe) -> NDArray[np.int64]:
+    """Return those of the roots of which as much is known as when their rows were made, and whose nucleus is there yet."""
+    counts = known_counts(con, roots)
+    axes = ", ".join(f"nucleus_{axis}_nm" for axis in "xyz")
+    rows = con.execute(f"SELECT root_id, l2_count, missing, {axes} FROM before_{NEURON_METRICS}").fetchall()
+    same = [
+        root
+        for root, l2_ids, missing, *point in rows
+        if counts.get(root) == (l2_ids, l2_ids - missing) and point == recipe.point(root)
+    ]
+    return np.array(sorted(same), dtype=np.int64)
+
+
+def _make(
     con: duckdb.DuckDBPyConnection,
-    roots: Sequence[int] | NDArray[np.int64],
+    roots: NDArray[np.int64],
     recipe: Recipe,
     *,
-    metrics: list[dict[str, Any]],
-    failed: dict[int, str],
+    same: NDArray[np.int64],
     progress: Progress,
-) -> Iterator[pa.Table]:
-    """Yield each root's nodes; note what they measure."""
-    for neuron in read_l2(con, roots):
-        try:
-            skeleton = recipe.skeleton(neuron, "mst")
-            cables = {str(method): recipe.skeleton(neuron, method).cable_nm for method in OTHER_METHODS}
-        except NoSkeleton as error:
-            failed[neuron.root_id] = str(error)
-        else:
-            metrics.append(_measured(neuron, skeleton, cables))
-            yield _nodes(neuron.root_id, skeleton)
-        progress.advance(SKELETON_NODES, 1)
+) -> dict[int, str]:
+    """Fill `new_skeleton_nodes` and `new_neuron_metrics`; return the roots without a skeleton, with the reason."""
+    failed: dict[int, str] = {}
+    for table in _SCHEMAS:
+        kept = f"INSERT INTO new_{table} FROM before_{table} SEMI JOIN (SELECT unnest($roots::BIGINT[]) AS root_id) USING (root_id)"
+        con.execute(kept, {"roots": same.tolist()})
+    progress.begin(SKELETON_NODES, len(roots) + len(same), len(same))
+    for start in range(0, len(roots), AT_ONCE):
+        nodes: list[pa.Table] = []
+        metrics: list[dict[str, Any]] = []
+        part = roots[start : start + AT_ONCE]
+        for neuron in read_l2(con, part):
+            try:
+                skeleton = recipe.skeleton(neuron, "mst")
+                cables = {str(method): recipe.skeleton(neuron, method).cable_nm for method in OTHER_METHODS}
+            except NoSkeleton as error:
+                failed[neuron.root_id] = str(error)
+                continue
+            nodes.append(node_rows(neuron.root_id, skeleton))
+            metrics.append(metric_row(neuron, skeleton, cables, recipe))
+        if nodes:
+            con.from_arrow(pa.concat_tables(nodes)).insert_into(f"new_{SKELETON_NODES}")
+            rows = pa.Table.from_pylist(metrics, schema=METRICS_SCHEMA)
+            con.from_arrow(rows).insert_into(f"new_{NEURON_METRICS}")
+        progress.advance(SKELETON_NODES, len(part))
+    progress.end(SKELETON_NODES)
+    return failed
 
 
-def _nodes(root: int, skeleton: Skeleton) -> pa.Table:
-    """Return a skeleton's rows, numbered as in an SWC file."""
-    count = len(skeleton)
-    columns = {
-        "root_id": np.full(count, root, dtype=np.int64),
-        "node_id": np.arange(1, count + 1, dtype=np.int64),
-        "parent_id": np.where(skeleton.parent < 0, -1, skeleton.parent + 1),
-        "l2_id": skeleton.l2_id,
-        **{f"{axis}_nm": skeleton.xyz_nm[:, index] for index, axis in enumerate("xyz")},
-        "radius_nm": skeleton.radius_nm,
-        "is_soma": np.arange(count) == skeleton.soma,
-        "flags": skeleton.flags,
-    }
-    return pa.table(columns, schema=NODES_SCHEMA)
-
-
-def _measured(neuron: L2Neuron, skeleton: Skeleton, cables: Mapping[str, float]) -> dict[str, Any]:
-    """Return a neuron's row of metrics."""
-    known = np.isfinite(neuron.size_nm3)
-    low, high = skeleton.xyz_nm.min(axis=0), skeleton.xyz_nm.max(axis=0)
-    return {
-        "root_id": neuron.root_id,
-        "l2_count": len(neuron.l2_ids),
-        "l2_edge_count": len(neuron.edges),
-        "missing": neuron.missing,
-        "parts": skeleton.facts.parts,
-        "nodes": len(skeleton),
-        "cable_mst_nm": skeleton.cable_nm,
-        **{f"cable_{method}_nm": cable for method, cable in cables.items()},
-        "branch_points": skeleton.branch_points,
-        "tips": skeleton.tips,
-        "volume_nm3": float(neuron.size_nm3[known].sum()) if known.any() else None,
-        "area_nm2": float(np.nansum(neuron.area_nm2)) if known.any() else None,
-        "root_rule": skeleton.facts.root_rule,
-        "soma_radius_nm": float(skeleton.radius_nm[skeleton.soma]) if skeleton.soma >= 0 else None,
-        **{f"{axis}_min_nm": float(low[index]) for index, axis in enumerate("xyz")},
-        **{f"{axis}_max_nm": float(high[index]) for index, axis in enumerate("xyz")},
-    }
-
-
-def _table_of(rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
-    """Yield rows as one table, once they are all there."""
-    yield pa.Table.from_pylist(rows, schema=METRICS_SCHEMA)
+def _batches(rows: duckdb.DuckDBPyRelation, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield rows in pieces, in the table's types."""
+    for batch in rows.to_arrow_reader(131_072):
+        yield pa.Table.from_batches([batch]).cast(schema)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crantdb.sync.l2_derived import METRICS_SCHEMA, NODES_SCHEMA
+from crantdb.sync.l2_measures import METRICS_SCHEMA, NODES_SCHEMA
 from crantdb.sync.l2_staging import SCHEMAS
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.staging import StagingKey

@@ -136,6 +136,38 @@ def test_a_second_sync_asks_for_new_roots_only(here: L2Bench) -> None:
     assert here.rows("SELECT count(*) FROM neuron_metrics") == [(second.skeletons,)]
 
 
+def test_only_what_is_new_is_made_into_skeletons(here: L2Bench) -> None:
+    """Skeletons of which nothing more is known are taken over, from another version's tables too; the rows are equal."""
+    here.sandbox.replace(replace(here.world, l2=CacheState()))
+    moved = l2_bench(here.warehouse.root.parent / "moved", here.sandbox, here.world)
+    moved.mirror(3)
+    moved.l2(moved.latest(3))
+    moved.mirror(5)
+    both = set(moved.latest(3)) & set(here.latest())
+    moved.voice.lines.clear()
+    moved.l2(here.latest())
+    assert f"begin skeleton_nodes: {len(here.latest())} rows, {len(both)} staged" in moved.voice.lines
+    here.l2(here.latest())
+    for table in ("skeleton_nodes", "neuron_metrics"):
+        assert here.rows(f"FROM {table} ORDER BY ALL") == moved.rows(f"FROM {table} ORDER BY ALL")
+
+
+def test_a_nucleus_that_comes_to_be_known_roots_anew(here: L2Bench) -> None:
+    """When a nucleus table is mirrored after the L2 data, skeletons are rooted there, and nothing is asked again."""
+    here.sandbox.replace(replace(here.world, l2=CacheState()))
+    late = l2_bench(here.warehouse.root.parent / "late", here.sandbox, here.world)
+    late.mirror(5, ("cell_types",))
+    late.l2(here.latest(least=100))
+    rules = "SELECT count(*) FROM neuron_metrics WHERE root_rule = 'point'"
+    assert late.rows(rules) == [(0,)]
+    late.mirror(5, ("nuclei_v1",))
+    here.sandbox.log.clear()
+    report = late.l2(here.latest(least=100))
+    assert (report.changed, here.asked("lvl2_graph|attributes")) == (True, 0)
+    assert late.rows(rules)[0][0] >= 3
+    assert not late.l2(here.latest(least=100)).changed
+
+
 def test_missing_ids_come_later(here: L2Bench) -> None:
     """What the cache lacked is mirrored once it is there, its row of missing ids goes, and the skeletons follow."""
     roots = here.latest(least=50)
@@ -298,7 +330,8 @@ def test_another_cache_starts_anew(here: L2Bench) -> None:
     report = here.l2(roots)
     assert report.new_roots == 3
     assert here.rows("SELECT count(*) - count(DISTINCT l2_id) FROM l2_nodes") == [(0,)]
-    assert {t.source["l2cache_id"] for t in here.snapshot.shared.values()} == {"l2cache_sandbox_v2"}
+    tables = [table for table in here.snapshot.shared.values() if table.schema == "l2"]
+    assert {table.source["l2cache_id"] for table in tables} == {"l2cache_sandbox_v2"}
 
 
 def test_without_a_cache_nothing_is_done(here: L2Bench) -> None:
