@@ -236,6 +236,12 @@ def test_a_new_version_tests_new_synapses_alone(synapses: pa.Table, meshes: Regi
     assert table_of(warehouse) == set(placed(moved, meshes).rows())
     with crantdb.connect(warehouse.root, versions=[1]) as con:
         assert con.sql("SELECT count(DISTINCT synapse_id) FROM v1.synapse_regions").fetchall() == [(4000,)]
+        before = pl.DataFrame(get_region_connectivity(con, materialization=1))
+        older = placed(synapses.slice(0, 4000), meshes).group_by("region", "pre", "post").agg(pl.len())
+        assert set(before.rows()) == set(older.rows())
+        matrix = NestedMatrix.from_connection(con, region="ball", materialization=1)
+        assert {ROOT + 1, ROOT + 100} <= set(matrix.ordered_neurons)
+        assert matrix.array.sum() > NestedMatrix.from_connection(con, region="ball").array.sum() == 0
     other = sync_regions(warehouse, chosen(meshes, ["ball"]), source="example")
     assert other.tested == len(synapses)
     assert list(other.rows) == ["ball", "other"]

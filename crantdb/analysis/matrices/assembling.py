@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 AnnotationScope: TypeAlias = Literal["annotated_only", "all"]
 
+MOST_CELLS = 2_000_000_000
+"""Cells of the largest matrix that is built: 16 GB, and 45,000 neurons."""
+
 WEIGHT_NAMES = {
     "count": "synapses",
     "relative_outgoing": "share of output",
@@ -153,7 +156,18 @@ def _weighed(
 
 
 def dense(edges: pl.DataFrame, rows: Axis, columns: Axis) -> NDArray[Any]:
-    """Return pairs as a matrix, 0 where there is none."""
+    """Return pairs as a matrix, 0 where there is none.
+
+    Raises:
+        BadArgument: when it would not fit into memory.
+    """
+    cells = len(rows.ids) * len(columns.ids)
+    if cells > MOST_CELLS:
+        msg = (
+            f"{len(rows.ids):,} x {len(columns.ids):,} neurons would take {8 * cells / 1e9:,.0f} GB: choose neurons or "
+            f"types, or take crantdb.sparse_adjacency"
+        )
+        raise BadArgument(msg)
     whole = edges["weight"].dtype.is_integer()
     values = np.zeros((len(rows.ids), len(columns.ids)), np.int64 if whole else np.float64)
     at = _places(edges["pre"], rows), _places(edges["post"], columns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
-from crantdb.analysis.matrices.frames import Frame, as_frame, column, ids_in, texts_in
+from crantdb.analysis.matrices.frames import Frame, among, as_frame, column, ids_in, texts_in
 from crantdb.analysis.matrices.ranking import By
 from crantdb.errors import BadArgument
 
@@ -142,8 +142,8 @@ def build_axis(ids: Iterable[int], annotations: Annotations, order: Order) -> Ax
     Raises:
         BadArgument: when a callable of the order does not return what it was given.
     """
-    wanted = pl.Series(_ID, list(ids), dtype=pl.Int64)
-    known = annotations.rows.filter(pl.col(_ID).is_in(wanted.implode()))
+    wanted = set(ids)
+    known = among(annotations.rows, _ID, wanted)
     typed = known.filter(pl.col(_TYPE).is_not_null())
     blocks = {str(name): rows for (name,), rows in typed.group_by(_TYPE, maintain_order=True)}
     ordered: list[int] = []
@@ -153,7 +153,7 @@ def build_axis(ids: Iterable[int], annotations: Annotations, order: Order) -> Ax
         boundaries[name] = (len(ordered), len(ordered) + len(neurons))
         ordered += neurons
     untyped = known.filter(pl.col(_TYPE).is_null())[_ID].sort().to_list()
-    missing = wanted.filter(~wanted.is_in(known[_ID].implode())).sort().to_list()
+    missing = sorted(wanted - set(known[_ID].to_list()))
     types = dict(zip(typed[_ID].to_list(), typed[_TYPE].to_list(), strict=True))
     return Axis((*ordered, *untyped, *missing), MappingProxyType(boundaries), MappingProxyType(types))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import polars as pl
 
-from crantdb.analysis.matrices.frames import Frame, as_frame, column, ids_in
+from crantdb.analysis.matrices.frames import Frame, among, as_frame, column, ids_in
 from crantdb.analysis.matrices.labelled import Labelled
 from crantdb.errors import BadArgument, NotAnId
 
@@ -201,7 +201,7 @@ def between(edges: pl.DataFrame, sources: set[int] | None, targets: set[int] | N
     """Return the edges from some neurons to some; None: from (or to) any."""
     for name, kept in (("pre", sources), ("post", targets)):
         if kept is not None:
-            edges = edges.filter(pl.col(name).is_in(pl.Series(list(kept), dtype=pl.Int64).implode()))
+            edges = among(edges, name, kept)
     return edges
 
 

@@ -130,3 +130,9 @@ def texts_in(values: pl.Series) -> pl.Series:
         values = values.fill_nan(None)
     text = values.cast(pl.String).str.strip_chars()
     return text.set(text == "", None)
+
+
+def among(frame: pl.DataFrame, name: str, ids: Iterable[int]) -> pl.DataFrame:
+    """Return the rows whose id in a column is one of some, in the order in which they stand."""
+    listed = list(ids)
+    return frame.filter(pl.col(name).is_in(listed)) if listed else frame.head(0)

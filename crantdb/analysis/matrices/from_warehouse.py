@@ -12,6 +12,7 @@ from crantdb.analysis.chosen import Neurons, chosen
 from crantdb.analysis.matrices.assembling import WEIGHT_NAMES
 from crantdb.analysis.matrices.collection import NeuropilCollection
 from crantdb.analysis.matrices.connections import MODES, relative
+from crantdb.analysis.matrices.frames import among
 from crantdb.analysis.regions import named_regions
 from crantdb.errors import BadArgument
 
@@ -248,10 +249,7 @@ def _directed(
 
 def _relative(pairs: pl.DataFrame, asking: Asking, sources: list[int], targets: list[int]) -> pl.DataFrame:
     """Return the pairs shown, as shares where that is asked for."""
-    shown = pairs.filter(
-        pl.col("pre").is_in(pl.Series(sources, dtype=pl.Int64).implode()),
-        pl.col("post").is_in(pl.Series(targets, dtype=pl.Int64).implode()),
-    )
+    shown = among(among(pairs, "pre", sources), "post", targets)
     return relative(shown, pairs, mode=asking.weight_mode, scope=asking.normalization_scope)
 
 

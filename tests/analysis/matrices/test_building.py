@@ -260,3 +260,11 @@ def test_nothing_makes_an_empty_matrix() -> None:
     alone = NestedMatrix.from_connectivity(edge_list([]), ANNOTATED, neurons=[ROOT + 1, ROOT + 3])
     assert alone.array.tolist() == [[0, 0], [0, 0]]
     assert alone.sum_type_matrix.array.tolist() == [[0, 0], [0, 0]]
+
+
+def test_a_matrix_that_no_memory_holds_is_refused() -> None:
+    """A matrix of a whole large brain is refused with what it would take, before anything is taken."""
+    with pytest.raises(BadArgument, match="20 GB"):
+        DirectedNestedMatrix.from_connectivity(
+            edge_list([]), ANNOTATED, source_ids=range(50_000), target_ids=range(50_000)
+        )
