@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 TABLE = "synapses_v2"
 FIRST = datetime(2026, 3, 1, 7, 5, 18, 84051, UTC)
 EVERY = timedelta(days=3, hours=1)
-LATE, RELOOKED, STALE, REPAIRED, COME, SPLIT, UPDATED, RECREATED, HUGE = 3, 4, 5, 6, 6, 7, 8, 9, 10
+LATE, RELOOKED, STALE, UPDATED, REPAIRED, COME, SPLIT, RECREATED, HUGE = 3, 4, 5, 5, 6, 6, 7, 9, 10
 _NEW_IDS = 1_500_000
 
 TRANSITIONS: Mapping[int, str] = MappingProxyType(
     {
         LATE: "supervoxels that were NULL or 0 are looked up, and lie in roots that were there before",
         RELOOKED: "a second look-up finds other supervoxels, of roots that were there before",
-        STALE: "the server serves some rows with a root of two versions ago",
+        STALE: "the server serves some rows with a root of two versions ago; others are superseded by as many new ids",
         REPAIRED: "those roots are right again; many rows come, and some go",
         SPLIT: "the version is split: two columns more, and NULL ids served as 1",
-        UPDATED: "merged again; some rows are superseded by as many with new ids",
+        SPLIT + 1: "merged again",
         RECREATED: "the table is made anew: other ids for the same synapses",
         HUGE: "the neuron with the most synapses gets a twig, and so a new root",
     }
@@ -51,11 +51,16 @@ TRANSITIONS: Mapping[int, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Which rows (by their place in the live table) something happens to."""
+    """Which rows (by their place in the live table) something happens to.
+
+    Those looked up again move from the lower half of the roots to the upper one, to the supervoxels in `found`:
+    rows that change places cannot be told by any count.
+    """
 
     pending: NDArray[np.int64]
     outside: NDArray[np.int64]
     relooked: NDArray[np.int64]
+    found: NDArray[np.int64]
     stale: NDArray[np.int64]
     updated: NDArray[np.int64]
 
@@ -124,9 +129,11 @@ def _chosen(live: LiveTable, history: History, moments_us: list[int], rng: np.ra
     stale = rng.choice(moved, min(12, len(moved)), replace=False)
     rest = rng.permutation(np.setdiff1d(bound, stale))
     share = max(5, len(supervoxel) // 1000)
-    return _Rows(
-        rest[:share], rest[share : 2 * share], rest[2 * share : 3 * share], stale, rest[3 * share : 4 * share]
-    )
+    late, outside, updated, left = np.split(rest, [share, 2 * share, 3 * share])
+    by_root = left[np.argsort(history.roots_at(supervoxel[left], moments_us[0]), kind="stable")]
+    step = len(by_root) // (2 * share)
+    relooked, found = by_root[: share * step : step], by_root[share * step : 2 * share * step : step]
+    return _Rows(late, outside, relooked, supervoxel[found], stale, updated)
 
 
 def _frozen(number: int, moment: datetime, live: LiveTable, rows: _Rows, *, history: History) -> Version:
@@ -162,7 +169,7 @@ def _looked_up(number: int, live: LiveTable, rows: _Rows) -> Points:
         pending[rows.pending] = True
         supervoxel[rows.outside] = 0
     if number >= RELOOKED:
-        supervoxel[rows.relooked] = np.roll(supervoxel[rows.relooked], 1)
+        supervoxel[rows.relooked] = rows.found
     return replace(points, supervoxel=supervoxel, is_pending=pending)
 
 

@@ -39,7 +39,9 @@ class Keys:
         return int(self.before[self._place(span.end)] - self.before[self._place(span.start)])
 
     def middle(self, span: Span) -> int | None:
-        """Return where to cut a span so that about as many rows lie below as above; None when it holds one value."""
+        """Return where to cut a span so that about as many rows lie below as above; None when it holds one value or NULL."""
+        if span.nulls:
+            return None
         first, end = self._place(span.start), self._place(span.end)
         half = (int(self.before[first]) + int(self.before[end])) // 2
         at = int(np.searchsorted(self.before, half, side="right")) - 1

@@ -40,7 +40,7 @@ ROOTS_AT_ONCE = 500
 """Roots asked for by name in one request."""
 
 SAMPLE_SHARE = 0.01
-ROUNDS = 4
+ROUNDS = 25
 
 NOT_LOOKED_UP = 1
 """Root ids up to this are none: 0 is outside the segmentation, 1 is served for 'not looked up'."""
