@@ -11,7 +11,8 @@ CREATE TABLE snapshots (
     tables        BIGINT NOT NULL,
     rows          BIGINT NOT NULL,
     bytes         BIGINT NOT NULL,
-    is_current    BOOLEAN NOT NULL
+    is_current    BOOLEAN NOT NULL,
+    layered       BIGINT[] NOT NULL
 );
 COMMENT ON TABLE snapshots IS 'The line of snapshots this warehouse keeps: one row a snapshot.';
 COMMENT ON COLUMN snapshots.snapshot IS 'Number of the snapshot.';
@@ -26,3 +27,4 @@ COMMENT ON COLUMN snapshots.tables IS 'Tables of the main version.';
 COMMENT ON COLUMN snapshots.rows IS 'Rows in them.';
 COMMENT ON COLUMN snapshots.bytes IS 'Bytes of their files.';
 COMMENT ON COLUMN snapshots.is_current IS 'Whether it is the one that unadorned queries read.';
+COMMENT ON COLUMN snapshots.layered IS 'Older versions whose synapse tables it keeps as what differs from newer ones (expire --full-versions).';

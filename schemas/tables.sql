@@ -11,6 +11,7 @@ CREATE TABLE tables (
     as_of            TIMESTAMP,
     fetched_at       TIMESTAMP,
     completeness     VARCHAR,
+    kept_as          VARCHAR,
     exceptions       MAP(VARCHAR, BIGINT),
     drift            VARCHAR[],
     schema_type      VARCHAR,
@@ -31,6 +32,7 @@ COMMENT ON COLUMN tables.version IS 'Materialization version.';
 COMMENT ON COLUMN tables.as_of IS 'Moment its root ids are valid at, UTC.';
 COMMENT ON COLUMN tables.fetched_at IS 'When its last row was fetched, UTC.';
 COMMENT ON COLUMN tables.completeness IS 'How it was proved complete, or why it was skipped.';
+COMMENT ON COLUMN tables.kept_as IS 'whole, or layers on version N: only what differs from that version; bytes and files are then those of its own layer.';
 COMMENT ON COLUMN tables.exceptions IS 'What the server itself got wrong, counted.';
 COMMENT ON COLUMN tables.drift IS 'What differs from the declared schema.';
 COMMENT ON COLUMN tables.schema_type IS 'CAVE schema type.';

@@ -53,7 +53,7 @@ def status_verb(settings: Settings) -> None:
             ("kept versions", sorted(snapshot.versions)),
             ("tables", len(tables)),
             ("rows", sum(table.rows for table in tables)),
-            ("bytes", sum(file.bytes for table in tables for file in table.files)),
+            ("bytes", sum(file.bytes for table in tables for file in table.needed)),
             ("skipped", dict(snapshot.main.skipped)),
             ("seatable", status_of_bases(snapshot)),
         ]
@@ -80,8 +80,8 @@ def snapshots_verb(settings: Settings) -> None:
         try:
             rows.append(snapshots_row(read_manifest(warehouse.manifest(number)), numbers[-1]))
         except (CorruptWarehouse, WarehouseTooNew) as error:
-            rows.append([number, None, None, None, None, f"unreadable: {error}", *[None] * 6])
-    output_for(settings.output).rows((*columns, "tables", "rows", "bytes", "current"), rows)
+            rows.append([number, None, None, None, None, f"unreadable: {error}", *[None] * 7])
+    output_for(settings.output).rows((*columns, "tables", "rows", "bytes", "current", "layered"), rows)
 
 
 @verb("tables")
@@ -92,7 +92,7 @@ def tables_verb(settings: Settings, snapshot: int | None, version: int | None) -
     wide = (
         "*"
         if settings.output != "table"
-        else "relation, name, kind, status, rows, bytes, completeness, exceptions"
+        else "relation, name, kind, status, rows, bytes, kept_as, completeness, exceptions"
     )
     _print(settings, con, f"SELECT {wide} FROM tables ORDER BY status, name")
 

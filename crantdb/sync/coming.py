@@ -10,7 +10,8 @@ import duckdb
 
 from crantdb.warehouse.durable import neighbour
 from crantdb.warehouse.memory import DUCKDB_SHARE
-from crantdb.warehouse.relations import files_of, ident, literal, relation_names
+from crantdb.warehouse.relations import ident, literal, relation_names
+from crantdb.warehouse.rows import rows_sql
 from crantdb.warehouse.snapshot import state_for
 from crantdb.warehouse.state import TableState
 
@@ -132,21 +133,27 @@ def _show(result: Opened, coming: Coming) -> None:
     fresh = {_state(valid, facts).key: (valid, facts) for valid, facts in (*coming.fresh, *coming.shared)}
     states = [table for key, table in there.items() if key not in fresh]
     states += [_state(valid, facts) for valid, facts in fresh.values()]
-    paths = {key: [str(file.path) for file in valid.staged.files] for key, (valid, _) in fresh.items()}
-    paths |= {table.key: files_of(coming.warehouse, table) for table in states if table.key not in paths}
-    result.tables = _views(result.con, states, paths, suffix="", fresh=set(fresh))
+    reads = {key: _staged_rows(valid) for key, (valid, _) in fresh.items()}
+    reads |= {table.key: rows_sql(coming.warehouse, table) for table in states if table.key not in reads}
+    result.tables = _views(result.con, states, reads, suffix="", fresh=set(fresh))
     for number in [] if coming.parent is None else sorted(coming.parent.versions):
         if number != coming.version and coming.parent is not None:
             own = state_for(coming.warehouse, coming.parent, number).tables.values()
             kept = [table for table in own if table.version == number]
-            places = {table.key: files_of(coming.warehouse, table) for table in kept}
-            result.kept[number] = _views(result.con, kept, places, suffix=f"_v{number}", fresh=set())
+            reads = {table.key: rows_sql(coming.warehouse, table) for table in kept}
+            result.kept[number] = _views(result.con, kept, reads, suffix=f"_v{number}", fresh=set())
+
+
+def _staged_rows(valid: ValidTable) -> str:
+    """Return a SELECT of the rows of a table that is staged."""
+    paths = [str(file.path) for file in valid.staged.files]
+    return f"FROM read_parquet({literal(paths)}, hive_partitioning = false)"
 
 
 def _views(
     con: duckdb.DuckDBPyConnection,
     states: Sequence[TableState],
-    paths: Mapping[str, list[str]],
+    reads: Mapping[str, str],
     *,
     suffix: str,
     fresh: set[str],
@@ -158,9 +165,7 @@ def _views(
         schema = ident(table.schema + suffix)
         relation = f"{schema}.{ident(names[table.key])}"
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        con.execute(
-            f"CREATE VIEW {relation} AS FROM read_parquet({literal(paths[table.key])}, hive_partitioning = false)"
-        )
+        con.execute(f"CREATE VIEW {relation} AS {reads[table.key]}")
         columns = {column.name: column.type for column in table.columns}
         is_new = table.key in fresh
         found.append(

@@ -53,7 +53,7 @@ def held(warehouse: Warehouse, version: MaterializationVersion, config: Config) 
 def _is_whole(warehouse: Warehouse, state: VersionState) -> bool:
     """Tell whether every file of a state is still there."""
     return all(
-        (warehouse.root / file.path).is_file() for table in state.tables.values() for file in table.files
+        (warehouse.root / file.path).is_file() for table in state.tables.values() for file in table.needed
     )
 
 

@@ -13,13 +13,13 @@ from crantdb.schema import declarations
 from crantdb.warehouse.layout import Warehouse, open_warehouse
 from crantdb.warehouse.relations import (
     CANONICAL,
-    files_of,
     free_in_main,
     literal,
     relation_names,
     sources_of,
     voxel_resolution,
 )
+from crantdb.warehouse.rows import needed_paths, scan_rows
 from crantdb.warehouse.snapshot import read_snapshot, state_for
 from crantdb.warehouse.statements import catalog_statements
 
@@ -96,7 +96,9 @@ def _lost_file(place: Warehouse, snapshot: Snapshot, error: duckdb.Error) -> Cor
 def fence(con: duckdb.DuckDBPyConnection, warehouse: str | Path, states: Sequence[VersionState]) -> None:
     """Shut a connection in: it may open the files of these states and nothing else, and cannot undo that."""
     place = open_warehouse(warehouse)
-    paths = [path for state in states for table in state.tables.values() for path in files_of(place, table)]
+    paths = [
+        path for state in states for table in state.tables.values() for path in needed_paths(place, table)
+    ]
     con.execute(f"SET allowed_paths = {literal(paths)}")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
@@ -108,7 +110,7 @@ def scan(
     snapshot: int | None = None,
     version: int | None = None,
 ) -> pl.LazyFrame:
-    """Return a polars LazyFrame over a table's own files.
+    """Return a polars LazyFrame over a table's own files; of a version that is kept as layers, over those.
 
     Args:
         table: its name, with its schema (`cave.cell_types`) or without; `synapses` and `synapses_by_post` are as the
@@ -131,15 +133,10 @@ def scan(
     sources = sources_of(found, state)
     views = {view: sources[source] for view, source in _VIEWS_OVER_FILES.items() if source in sources}
     if table in views:
-        return _in_nm(views[table], _scan_files(place, views[table]))
+        return _in_nm(views[table], scan_rows(place, views[table]))
     if table not in known:
         raise no_such_table(table, [*known, *views])
-    return _scan_files(place, state.tables[known[table]])
-
-
-def _scan_files(place: Warehouse, table: TableState) -> pl.LazyFrame:
-    """Return a LazyFrame over a table's files."""
-    return pl.scan_parquet(files_of(place, table), hive_partitioning=False, glob=False)
+    return scan_rows(place, state.tables[known[table]])
 
 
 def _in_nm(table: TableState, rows: pl.LazyFrame) -> pl.LazyFrame:

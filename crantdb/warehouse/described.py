@@ -41,8 +41,9 @@ def snapshots_row(snapshot: Snapshot, current: int) -> list[Any]:
         snapshot.tool,
         len(tables),
         sum(table.rows for table in tables),
-        sum(file.bytes for table in tables for file in table.files),
+        sum(file.bytes for table in tables for file in table.needed),
         snapshot.number == current,
+        sorted(state.version for state in snapshot.older if state.version is not None),
     ]
 
 
@@ -66,12 +67,13 @@ def _table_row(table: TableState, relation: str) -> list[Any]:
         table.kind,
         "mirrored",
         table.rows,
-        sum(file.bytes for file in table.files),
-        len(table.files),
+        sum(file.bytes for file in table.own),
+        len(table.own),
         table.version,
         table.as_of,
         table.fetched_at,
         table.completeness,
+        "whole" if table.layers is None else f"layers on version {table.layers.version}",
         dict(table.exceptions),
         list(table.drift),
         table.source.get("schema_type"),
@@ -86,7 +88,7 @@ def _skipped_row(key: str, reason: str, state: VersionState) -> list[Any]:
     """Return the row of a table that could not be read."""
     name = key.split(".", 1)[1]
     nothing = [None] * 3
-    return [None, name, "table", "skipped", *nothing, state.version, state.as_of, None, reason, *[None] * 7]
+    return [None, name, "table", "skipped", *nothing, state.version, state.as_of, None, reason, *[None] * 8]
 
 
 def id_layout_rows(snapshot: Snapshot) -> list[list[Any]]:

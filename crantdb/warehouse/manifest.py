@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
-from crantdb.warehouse.state import Column, DataFile, Snapshot, TableState, VersionState
+from crantdb.warehouse.state import Column, DataFile, Layer, Layers, Snapshot, TableState, VersionState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 """The manifest format this crantdb writes. It reads this one and every older.
 
-1: tables of a materialization version only. 2: tables shared by all versions, and a table's SeaTable base.
+1: tables of a materialization version only. 2: tables shared by all versions, and a table's SeaTable base. 3: older
+versions whose synapse tables are kept as layers: what differs from a newer version.
 """
 
 
@@ -103,26 +104,42 @@ def _snapshot(raw: dict[str, Any]) -> Snapshot:
         added=None if added is None else _state(added),
         versions={int(version): number for version, number in raw["versions"].items()},
         shared={key: _table(table) for key, table in raw.get("shared", {}).items()},
+        older=tuple(_state(state) for state in raw.get("older", ())),
     )
 
 
 def _state(raw: dict[str, Any]) -> VersionState:
     """Build a version state from its JSON."""
     tables = {key: _table(table) for key, table in raw["tables"].items()}
-    return VersionState(raw["version"], _moment(raw["as_of"]), tables, raw.get("skipped", {}))
+    since = _moment(raw.get("held_since"))
+    return VersionState(raw["version"], _moment(raw["as_of"]), tables, raw.get("skipped", {}), since)
 
 
 def _table(raw: dict[str, Any]) -> TableState:
     """Build a table state from its JSON."""
     special = {
         "columns": tuple(Column(**column) for column in raw["columns"]),
-        "files": tuple(DataFile(**file) for file in raw["files"]),
+        "files": _files(raw["files"]),
+        "layers": _layers(raw.get("layers")),
         "drift": tuple(raw["drift"]),
         "sort_order": tuple(raw.get("sort_order", ())),
         "fetched_at": datetime.fromisoformat(raw["fetched_at"]),
         "as_of": _moment(raw["as_of"]),
     }
     return TableState(**(raw | special))
+
+
+def _files(raw: Sequence[dict[str, Any]]) -> tuple[DataFile, ...]:
+    """Build files from their JSON."""
+    return tuple(DataFile(**file) for file in raw)
+
+
+def _layers(raw: dict[str, Any] | None) -> Layers | None:
+    """Build the layers that a table is kept as, if it is, from their JSON."""
+    if raw is None:
+        return None
+    steps = (Layer(step["version"], _files(step["rows"]), _files(step["dropped"])) for step in raw["steps"])
+    return Layers(raw["version"], _files(raw["base"]), tuple(steps))
 
 
 def _moment(text: str | None) -> datetime | None:

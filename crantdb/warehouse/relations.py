@@ -9,6 +9,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from crantdb.errors import BadArgument
 from crantdb.warehouse.state import SHARED_SCHEMAS, table_key
 
 if TYPE_CHECKING:
@@ -126,43 +127,18 @@ def _is_own(key: str) -> bool:
 
 
 def files_of(warehouse: Warehouse, table: TableState) -> list[str]:
-    """Return the absolute paths of a table's files."""
-    return [str(warehouse.root / file.path) for file in table.files]
+    """Return the absolute paths of the files of a table that is whole.
 
-
-def mirror_statements(
-    warehouse: Warehouse, state: VersionState, declared: Collection[str], *, suffix: str, alias_schema: str
-) -> list[str]:
-    """Return the statements that make a version's mirrored tables queryable.
-
-    Args:
-        warehouse: where the files lie.
-        state: the version, as `state_for` gives it.
-        declared: the names of the declared tables.
-        suffix: put behind the name of each mirror schema, e.g. ``_v4``; empty for the main version. Tables that
-            all versions share stand there already.
-        alias_schema: the schema that free names are aliased into.
+    Raises:
+        BadArgument: when it is kept as layers: then it has no such files (see `rows.rows_sql`).
     """
-    names = relation_names(state.tables.values())
-    made = {table.schema for table in state.tables.values()} | {"cave", "derived", "seatable"}
-    made = {schema_of(schema, suffix) for schema in made}
-    result = [f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}" for schema in sorted(made)]
-    own = mirrors(state, suffix)
-    for key, table in state.tables.items():
-        if suffix and table.schema in SHARED_SCHEMAS:
-            continue
-        columns = ", ".join(ident(column.name) for column in table.columns)
-        paths = literal(files_of(warehouse, table))
-        result.append(
-            f"CREATE VIEW {own[key]} AS SELECT {columns} FROM read_parquet({paths}, hive_partitioning = false)"
+    if table.layers is not None:
+        msg = (
+            f"{table.key} of version {table.version} is kept as what differs from version "
+            f"{table.layers.version}: it can be queried, but has no files of its own"
         )
-        said = table.source.get("description")
-        if said:
-            result.append(f"COMMENT ON VIEW {own[key]} IS {literal(said)}")
-    for key, name in free_in_main(names, declared).items():
-        columns = ", ".join(ident(column.name) for column in state.tables[key].columns)
-        result.append(f"CREATE VIEW {ident(alias_schema)}.{ident(name)} AS SELECT {columns} FROM {own[key]}")
-    return result
+        raise BadArgument(msg)
+    return [str(warehouse.root / file.path) for file in table.files]
 
 
 def schema_of(schema: str, suffix: str) -> str:

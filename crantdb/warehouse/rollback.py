@@ -57,7 +57,7 @@ def check_files(warehouse: Warehouse, snapshot: Snapshot) -> None:
         CorruptWarehouse: for the first that is not.
     """
     for table in snapshot.tables():
-        for file in table.files:
+        for file in table.needed:
             path = warehouse.root / file.path
             size = _size(path)
             if size != file.bytes:

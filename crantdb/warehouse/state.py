@@ -46,6 +46,42 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """What tells a version of a synapse table from the next newer one that is kept.
+
+    Attributes:
+        version: the version's number.
+        rows: files of its rows that are other than in the newer one or not in it at all: whole, every column.
+        dropped: files of one column, `id`: the rows of the newer one that this version has otherwise or not.
+    """
+
+    version: int
+    rows: tuple[DataFile, ...]
+    dropped: tuple[DataFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A table that is kept as what differs from a newer version that is whole.
+
+    Its rows are those of the base without what any layer drops, and of each layer without what a later one drops.
+
+    Attributes:
+        version: the version whose files the base is.
+        base: that version's files of the same table.
+        steps: from the version before that one down to the table's own, so that the last is its own.
+    """
+
+    version: int
+    base: tuple[DataFile, ...]
+    steps: tuple[Layer, ...]
+
+    def files(self) -> tuple[DataFile, ...]:
+        """Return every file that it takes to read the table."""
+        return (*self.base, *(file for step in self.steps for file in (*step.rows, *step.dropped)))
+
+
+@dataclass(frozen=True, slots=True)
 class TableState:
     """What a snapshot says of one table.
 
@@ -65,10 +101,11 @@ class TableState:
         completeness: how completeness was proved, a stated class.
         exceptions: counted, not hidden: e.g. ``{"pre_pt_root_id is NULL": 3}``.
         drift: what differs from the declared schema, in words.
-        files: the files that make it up.
+        files: the files that make it up; none when it is kept as layers.
         sort_order: the columns its rows are sorted by, across files too; empty when not stated.
         rows_per_s: how fast its rows came, staged and all; None when none came in the run that finished it.
         base: the SeaTable base it is a table of, or None.
+        layers: what it is kept as instead of files of its own; None for a table that is whole.
     """
 
     schema: str
@@ -90,6 +127,20 @@ class TableState:
     sort_order: tuple[str, ...] = ()
     rows_per_s: float | None = None
     base: str | None = None
+    layers: Layers | None = None
+
+    @property
+    def needed(self) -> tuple[DataFile, ...]:
+        """Every file that it takes to read it: nobody may delete one of these."""
+        return self.files if self.layers is None else self.layers.files()
+
+    @property
+    def own(self) -> tuple[DataFile, ...]:
+        """The files that are there for it alone: of a table kept as layers, its own step."""
+        if self.layers is None:
+            return self.files
+        last = self.layers.steps[-1]
+        return (*last.rows, *last.dropped)
 
     @property
     def key(self) -> str:
@@ -111,12 +162,14 @@ class VersionState:
         as_of: its moment, UTC.
         tables: by `TableState.key`.
         skipped: tables that the server lists but that could not be read, with the reason.
+        held_since: when the snapshot was made that had it last as it came, UTC; None for one that has it so.
     """
 
     version: int | None
     as_of: datetime | None
     tables: Mapping[str, TableState]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    held_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +190,7 @@ class Snapshot:
         added: an older version that this snapshot added without making it main, or None.
         versions: every kept materialization version, and the snapshot that stands for it.
         shared: tables that belong to no materialization version, by `TableState.key`.
+        older: versions that this snapshot keeps as what differs from newer ones.
     """
 
     number: int
@@ -152,18 +206,17 @@ class Snapshot:
     added: VersionState | None
     versions: Mapping[int, int]
     shared: Mapping[str, TableState] = field(default_factory=dict)
+    older: tuple[VersionState, ...] = ()
 
     def state_of(self, version: int | None) -> VersionState | None:
         """Return this snapshot's own state of a version (None: the main one), or None when it has none."""
         if version is None or version == self.main.version:
             return self.main
-        if self.added is not None and version == self.added.version:
-            return self.added
-        return None
+        return next((state for state in self.states() if state.version == version), None)
 
     def states(self) -> tuple[VersionState, ...]:
         """Return every version state that this manifest itself lists files for."""
-        return (self.main,) if self.added is None else (self.main, self.added)
+        return (self.main, *(() if self.added is None else (self.added,)), *self.older)
 
     def tables(self) -> tuple[TableState, ...]:
         """Return every table that this manifest itself lists files for, the shared ones last."""

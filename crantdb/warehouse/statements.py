@@ -20,20 +20,23 @@ from crantdb.warehouse.relations import (
     free_in_main,
     ident,
     insert,
-    mirror_statements,
+    literal,
     mirrors,
     relation_names,
+    schema_of,
     source_statement,
     sources_of,
 )
+from crantdb.warehouse.rows import rows_sql
 from crantdb.warehouse.snapshot import state_for
+from crantdb.warehouse.state import SHARED_SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.qualify import SqlObject
-    from crantdb.warehouse.state import Snapshot
+    from crantdb.warehouse.state import Snapshot, VersionState
 
 
 def catalog_statements(
@@ -74,7 +77,7 @@ def _version_statements(
     state = state_for(place, snapshot, version)
     suffix = "" if schema == "main" else f"_{schema}"
     texts = declarations()
-    result = mirror_statements(place, state, texts.keys(), suffix=suffix, alias_schema=schema)
+    result = _mirror_statements(place, state, texts.keys(), suffix=suffix, alias_schema=schema)
     own = mirrors(state, suffix)
     sources = sources_of(snapshot, state)
     columns = declared_columns(*sources)
@@ -100,6 +103,37 @@ def _version_statements(
     macros = {item.name for item in objects if item.room != "views"}
     for item in objects:
         result.append(_unended(qualified(item, schema, relations, macros)))
+    return result
+
+
+def _mirror_statements(
+    warehouse: Warehouse, state: VersionState, declared: Collection[str], *, suffix: str, alias_schema: str
+) -> list[str]:
+    """Return the statements that make a version's mirrored tables queryable.
+
+    Args:
+        warehouse: where the files lie.
+        state: the version, as `state_for` gives it.
+        declared: the names of the declared tables.
+        suffix: put behind the name of each mirror schema, e.g. ``_v4``; empty for the main version. Tables that
+            all versions share stand there already.
+        alias_schema: the schema that free names are aliased into.
+    """
+    names = relation_names(state.tables.values())
+    made = {table.schema for table in state.tables.values()} | {"cave", "derived", "seatable"}
+    made = {schema_of(schema, suffix) for schema in made}
+    result = [f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}" for schema in sorted(made)]
+    own = mirrors(state, suffix)
+    for key, table in state.tables.items():
+        if suffix and table.schema in SHARED_SCHEMAS:
+            continue
+        result.append(f"CREATE VIEW {own[key]} AS {rows_sql(warehouse, table)}")
+        said = table.source.get("description")
+        if said:
+            result.append(f"COMMENT ON VIEW {own[key]} IS {literal(said)}")
+    for key, name in free_in_main(names, declared).items():
+        columns = ", ".join(ident(column.name) for column in state.tables[key].columns)
+        result.append(f"CREATE VIEW {ident(alias_schema)}.{ident(name)} AS SELECT {columns} FROM {own[key]}")
     return result
 
 

@@ -319,7 +319,7 @@ def test_shared_tables_come_back_from_json(warehouse: Warehouse) -> None:
     """What is written is what is read, base and all, in the format of now."""
     made = share(warehouse, shared=[mirrored(warehouse, "a", rows_of([1]))])
     assert read_snapshot(warehouse) == made
-    assert json.loads(to_json(made))["format"] == FORMAT == 2
+    assert json.loads(to_json(made))["format"] == FORMAT == 3
     assert made.shared["seatable.Ants.a"].base == "Ants"
 
 
