@@ -15,7 +15,7 @@ CREATE OR REPLACE MACRO ids_given(of_ids) AS TABLE
                         || ': one number with a decimal point or an exponent bends every id in its list')
                 ELSE unnested.old_id
             END AS old_id,
-            regexp_replace(unnested.old_id::VARCHAR, '^\s+|\s+$', '', 'g') AS given_text
+            regexp_replace(unnested.old_id::VARCHAR, '^[\s\x{00A0}\x{200B}\x{FEFF}]+|[\s\x{00A0}\x{200B}\x{FEFF}]+$', '', 'g') AS given_text
         FROM unnested
     )
     SELECT
