@@ -101,7 +101,7 @@ def _wish(given: dict[str, Any], sources: Collection[str]) -> tuple[Wish, Asked]
     """Return what was asked for, of CAVE and of SeaTable; `--table` names SeaTable's when it alone is synced."""
     tables = given["tables"] or None
     of_seatable = tables if "cave" not in sources else None
-    wish = Wish(given["version"], tables, given["drop"])
+    wish = Wish(given["version"], tables, given["drop"], full=bool(given.get("full")))
     asked = Asked(of_seatable, given["max_requests"], accept_shrink=bool(given.get("accept_shrink")))
     return wish, asked
 
@@ -160,6 +160,9 @@ def _duration(seconds: float) -> str:
 @choosing_roots
 @click.option(
     "--accept-shrink", is_flag=True, help="Let a SeaTable table lose more than 20 % of its rows, or go."
+)
+@click.option(
+    "--full", is_flag=True, help="Fetch every row of large tables, also where what changed would do."
 )
 @click.option("--memory", help="Memory to use at the most, e.g. 8GB (default: a quarter of what there is).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, as `plan` does.")
