@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from crantdb.sync.l2_staging import EDGES, MEMBERS, SCHEMAS, ids_to_ask, roots_done
+from crantdb.sync.l2_staging import EDGES, MEMBERS, SCHEMAS, ids_to_ask, roots_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +37,11 @@ def fetch_graphs(
         StorageError: when the disk refuses.
     """
     with staging.looking(held, memory_bytes) as con:
-        done = roots_done(con)
-    wanted = [root for root in roots if root not in done]
+        there, staged = roots_in(con, "held"), roots_in(con, "staged")
+    new = [root for root in roots if root not in there]
+    wanted = [root for root in new if root not in staged]
     failed: dict[int, str] = {}
-    progress.begin(MEMBERS, len(roots), len(roots) - len(wanted))
+    progress.begin(MEMBERS, len(new), len(new) - len(wanted))
     for batch in service.graphs(wanted):
         failed |= batch.failed
         if batch.graphs:

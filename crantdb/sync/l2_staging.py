@@ -182,10 +182,9 @@ def _view(con: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], sche
     con.execute(f"CREATE VIEW {name} AS SELECT {columns} WHERE false")
 
 
-def roots_done(con: duckdb.DuckDBPyConnection) -> set[int]:
-    """Return the roots whose graphs the warehouse holds or that are staged."""
-    query = "SELECT DISTINCT root_id FROM (FROM held_l2_members UNION ALL FROM staged_l2_members)"
-    return {root for (root,) in con.execute(query).fetchall()}
+def roots_in(con: duckdb.DuckDBPyConnection, where: str) -> set[int]:
+    """Return the roots whose graphs the warehouse holds (``held``) or that are staged (``staged``)."""
+    return {root for (root,) in con.execute(f"SELECT DISTINCT root_id FROM {where}_l2_members").fetchall()}
 
 
 def ids_to_ask(con: duckdb.DuckDBPyConnection) -> NDArray[np.int64]:
