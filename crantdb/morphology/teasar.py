@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,119 +36,109 @@ def teasar_edges(
     # A length of 0 would be no edge at all; the least positive number is one that changes no sum.
     weight = np.maximum(length.astype(np.float32).astype(np.float64), np.finfo(np.float64).tiny)
     matrix = symmetric(count, low, high, weight)
-    part = parts_of(count, low, high)
-    starts, ends, stands = [], [], np.arange(count)
-    nearest = np.full(count, np.inf)
-    for first in np.unique(part, return_index=True)[1].tolist():
-        for path in _paths(matrix, first, invalidation_nm, nearest, stands):
+    walk = _Walk(matrix, invalidation_nm)
+    starts, ends = [], []
+    for first in np.unique(parts_of(count, low, high), return_index=True)[1].tolist():
+        for path in walk.paths(first):
             starts.append(path[:-1])
             ends.append(path[1:])
     empty = np.empty(0, dtype=np.int64)
-    return np.concatenate([empty, *starts]), np.concatenate([empty, *ends]), stands
+    return np.concatenate([empty, *starts]), np.concatenate([empty, *ends]), np.array(walk.stands)
 
 
-@dataclass(slots=True)
 class _Walk:
-    """One part of the graph while its paths are found.
+    """A graph while its paths are found, in plain lists: the searches are short, and arrays cost more than they save.
 
-    Attributes:
+    Args:
         matrix: the graph, both directions.
-        from_root: distance of each node from the root, infinite outside the part.
-        before: predecessor of each node on the way from the root.
-        visited: nodes on paths, and the root.
-        when: in which order they came.
+        invalidation_nm: how far along the graph a path stands for its surroundings.
     """
 
-    matrix: csr_array
-    from_root: NDArray[np.float64]
-    before: NDArray[np.int32]
-    visited: NDArray[np.bool_]
-    when: NDArray[np.int64]
+    def __init__(self, matrix: csr_array, invalidation_nm: float) -> None:
+        self._matrix, self._limit = matrix, invalidation_nm
+        starts, ends, weights = matrix.indptr.tolist(), matrix.indices.tolist(), matrix.data.tolist()
+        self._near = [
+            list(zip(ends[one:other], weights[one:other], strict=True))
+            for one, other in zip(starts, starts[1:], strict=False)
+        ]
+        self._distance = [float("inf")] * len(self._near)
+        """Of each node to the nearest path."""
+        self.stands = list(range(len(self._near)))
+        """The path node nearest to each node."""
+        self._when: dict[int, int] = {}
+        """The nodes on paths, and in which order they came."""
 
-    def path(self, target: int) -> NDArray[np.int64]:
-        """Return the shortest path from a target to the first node on an earlier path, both included."""
-        from scipy.sparse.csgraph import dijkstra  # noqa: PLC0415 (takes a while to load)
+    def paths(self, start: int) -> list[NDArray[np.int64]]:
+        """Return the paths of the part of `start`, from their targets to where they meet an earlier one."""
+        root, from_root = _far_point(self._matrix, start)
+        self._when[root] = len(self._when)
+        # Targets from the farthest down; among equals the smallest node.
+        targets = np.flatnonzero(np.isfinite(from_root))
+        targets = targets[np.argsort(-from_root[targets], kind="stable")]
+        found = []
+        for target in targets.tolist():
+            if target == root or self._distance[target] <= self._limit:
+                continue
+            path = self._to_visited(target)
+            for node in path[:-1]:
+                self._when[node] = len(self._when)
+            self._invalidate(path)
+            found.append(np.array(path, dtype=np.int64))
+        return found
 
-        joint = target
-        while not self.visited[joint]:
-            joint = int(self.before[joint])
-        limit = self.from_root[target] - self.from_root[joint]
-        reach, predecessor = dijkstra(
-            self.matrix, directed=True, indices=target, limit=limit, return_predecessors=True
-        )
-        ends = np.flatnonzero(self.visited & np.isfinite(reach))
-        if not len(ends):  # the limit is a difference of sums, and rounding can hide the joint itself
-            return self._down(target, self.before, joint)
-        equal = ends[reach[ends] == reach[ends].min()]
-        path = self._down(int(equal[np.argmin(self.when[equal])]), predecessor, target)[::-1]
-        return path[: int(np.argmax(self.visited[path])) + 1]
+    def _to_visited(self, target: int) -> list[int]:
+        """Return the shortest path from a target to a node on an earlier path (the first that came among equals)."""
+        best, before, heap = {target: 0.0}, {target: target}, [(0.0, target)]
+        end, reach = -1, float("inf")
+        while heap and heap[0][0] <= reach:
+            distance, node = heappop(heap)
+            if distance > best[node]:
+                continue
+            if node in self._when:
+                if end < 0 or self._when[node] < self._when[end]:
+                    end, reach = node, distance
+                continue
+            for other, weight in self._near[node]:
+                further = distance + weight
+                if further < best.get(other, float("inf")):
+                    best[other], before[other] = further, node
+                    heappush(heap, (further, other))
+        path = [end]
+        while path[-1] != target:
+            path.append(before[path[-1]])
+        return path[::-1]
 
-    def add(self, fresh: NDArray[np.int64]) -> None:
-        """Note nodes as visited, in their order."""
-        self.when[fresh] = int(self.visited.sum()) + np.arange(len(fresh))
-        self.visited[fresh] = True
+    def _invalidate(self, path: list[int]) -> None:
+        """Note for the nodes around a path that it is the nearest, where it is.
 
-    @staticmethod
-    def _down(start: int, before: NDArray[np.int32], end: int) -> NDArray[np.int64]:
-        """Return the nodes from a start back to an end, along predecessors."""
-        path = [start]
-        while path[-1] != end:
-            path.append(int(before[path[-1]]))
-        return np.array(path, dtype=np.int64)
-
-
-def _paths(
-    matrix: csr_array,
-    start: int,
-    invalidation_nm: float,
-    nearest: NDArray[np.float64],
-    stands: NDArray[np.int64],
-) -> list[NDArray[np.int64]]:
-    """Return the paths of the part of `start`; fills in which path node stands for each node."""
-    from scipy.sparse.csgraph import dijkstra  # noqa: PLC0415 (takes a while to load)
-
-    root, from_root, before = _far_point(matrix, start)
-    count = len(from_root)
-    walk = _Walk(matrix, from_root, before, np.zeros(count, np.bool_), np.zeros(count, np.int64))
-    walk.add(np.array([root]))
-    valid = np.isfinite(from_root)
-    valid[root] = False
-    # Targets from the farthest down; among equals the smallest node.
-    targets = np.flatnonzero(valid)
-    targets = targets[np.argsort(-from_root[targets], kind="stable")]
-    paths: list[NDArray[np.int64]] = []
-    for target in targets.tolist():
-        if not valid[target]:
-            continue
-        path = walk.path(target)
-        walk.add(path[:-1])
-        paths.append(path)
-        reach, _, source = dijkstra(
-            matrix,
-            directed=True,
-            indices=path,
-            limit=invalidation_nm,
-            min_only=True,
-            return_predecessors=True,
-        )
-        valid[np.isfinite(reach)] = False
-        closer = reach < nearest
-        nearest[closer] = reach[closer]
-        stands[closer] = source[closer]
-    return paths
+        A node that is no nearer to this path than to an earlier one is not searched beyond: from there the earlier
+        search went at least as far.
+        """
+        heap = [(0.0, node) for node in sorted(path) if self._distance[node] > 0]
+        for _, node in heap:
+            self._distance[node], self.stands[node] = 0.0, node
+        while heap:
+            distance, node = heappop(heap)
+            if distance > self._distance[node]:
+                continue
+            for other, weight in self._near[node]:
+                further = distance + weight
+                if further < self._distance[other] and further <= self._limit:
+                    self._distance[other], self.stands[other] = further, self.stands[node]
+                    heappush(heap, (further, other))
 
 
-def _far_point(matrix: csr_array, start: int) -> tuple[int, NDArray[np.float64], NDArray[np.int32]]:
-    """Return an end of a longest shortest path, all distances from it and the predecessors on the way."""
+def _far_point(matrix: csr_array, start: int) -> tuple[int, NDArray[np.float64]]:
+    """Return an end of a longest shortest path and all distances from it."""
     from scipy.sparse.csgraph import dijkstra  # noqa: PLC0415 (takes a while to load)
 
     span, root, at = -1.0, start, start
-    distance, before = np.empty(0), np.empty(0, dtype=np.int32)
+    distance = np.empty(0)
     while True:
-        found, predecessor = dijkstra(matrix, directed=True, indices=at, return_predecessors=True)
+        found = dijkstra(matrix, directed=True, indices=at)
         reachable = np.where(np.isfinite(found), found, -1.0)
         far = int(np.argmax(reachable))
         if reachable[far] <= span:
-            return root, distance, before
-        span, root, distance, before = float(reachable[far]), at, found, predecessor
+            return root, distance
+        span, root, distance = float(reachable[far]), at, found
         at = far
