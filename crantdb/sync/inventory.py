@@ -91,6 +91,8 @@ def left_over(warehouse: Warehouse, cave: Cave, mine: Collection[StagingKey]) ->
     others: dict[int, int] = {}
     imports = 0
     for key in staged(warehouse):
+        if key.schema == "l2":
+            continue  # `sync l2` goes on from there, whatever else is synced
         if key.origin and not key.origin.startswith("delta"):
             imports += 1
         elif key.version is not None and key not in mine:
