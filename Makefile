@@ -37,6 +37,7 @@ lowest:          ## the tests with the oldest dependencies we support
 bench: $(STAMP)  ## the measurements (SCALE=1m)
 	$(BIN)/python -m benchmarks.sync --scale $(SCALE)
 	$(BIN)/python -m benchmarks.synapses --scale $(SCALE)
+	$(BIN)/python -m benchmarks.skeletons
 	$(BIN)/python -m benchmarks.connectivity --scale $(SCALE)
 
 soak: $(STAMP)   ## the long kill and fault runs

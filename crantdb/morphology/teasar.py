@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,8 +59,7 @@ class _Walk:
         self._matrix, self._limit = matrix, invalidation_nm
         starts, ends, weights = matrix.indptr.tolist(), matrix.indices.tolist(), matrix.data.tolist()
         self._near = [
-            list(zip(ends[one:other], weights[one:other], strict=True))
-            for one, other in zip(starts, starts[1:], strict=False)
+            list(zip(ends[one:other], weights[one:other], strict=True)) for one, other in pairwise(starts)
         ]
         self._distance = [float("inf")] * len(self._near)
         """Of each node to the nearest path."""
