@@ -82,6 +82,7 @@ CALLS = (
     | l2_calls.CALLS
     | region_calls.CALLS
     | {
+        "annotation_history": ("FROM {s}.annotation_history('r')", lambda _: []),
         "id_chunk": (
             f"SELECT id, layer, segment FROM {{s}}.id_chunk([{2**56 + 5}])",
             lambda _: [(2**56 + 5, 1, 5)],

@@ -53,12 +53,12 @@ def stage_changes(
     Raises:
         StorageError: when the disk refuses.
     """
+    # Written before it is sorted: what goes wrong while changes are looked for is then told in its own words.
+    unsorted = stage_whole(warehouse, shared_key(config, "history", f"{NAME} unsorted"), CHANGES, tables)
     con = _connection(warehouse)
     try:
-        found = pa.RecordBatchReader.from_batches(
-            CHANGES, (batch for table in tables for batch in table.to_batches())
-        )
-        rows = _sorted(con, con.from_arrow(found))
+        found = [str(file.path) for file in unsorted.files]
+        rows = _sorted(con, con.from_parquet(found, hive_partitioning=False))
         staged = stage_whole(warehouse, shared_key(config, "history", NAME), CHANGES, rows, order=ORDER)
     finally:
         con.close()
