@@ -9,6 +9,7 @@ import click
 from crantdb.cli.choosing import first_column
 from crantdb.cli.draw import progress_for
 from crantdb.cli.output import output_for
+from crantdb.sources.l2 import ROOTS_AT_ONCE
 from crantdb.warehouse.catalog import connect
 from crantdb.warehouse.snapshot import current
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from crantdb.warehouse.layout import Warehouse
 
 _SHOWN = 10
+_MEAN_IDS = 420
+"""L2 ids of a neuron of CRANTb, about."""
 
 
 def choosing_roots(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,6 +78,42 @@ def run_l2(
     with progress_for(settings) as progress:
         report = sync_l2(cave, warehouse, config, wanted, progress, memory=memory)
     _told(settings, report)
+
+
+def planned_l2(
+    warehouse: Warehouse,
+    config: Config,
+    *,
+    roots: tuple[str, ...] = (),
+    text_file: TextIO | None = None,
+    where: str | None = None,
+) -> str:
+    """Return what a sync of L2 data would ask for, in words; nothing is asked.
+
+    Args:
+        warehouse: where.
+        config: its configuration.
+        roots: root ids as typed.
+        text_file: a file of root ids.
+        where: a predicate over `neurons`.
+
+    Raises:
+        CrantdbError: as `run_l2`.
+    """
+    from crantdb.morphology.store import mirrored
+
+    if current(warehouse) is None:
+        return "L2 data: of which neurons is known once their annotations are mirrored"
+    wanted = _wanted(warehouse, config, roots, text_file, where=where)
+    with connect(warehouse.root) as con:
+        new = len(wanted) - len(mirrored(con, wanted))
+        [(missing,)] = con.sql("SELECT count(*) FROM l2_missing").fetchall()
+    ids = new * _MEAN_IDS + missing
+    requests = new + -(-new // ROOTS_AT_ONCE) + -(-ids // config.l2.ids_at_once)
+    return (
+        f"L2 data of {len(wanted):,} roots, {new:,} of them new; {missing:,} L2 ids that the cache lacked are asked "
+        f"for again: about {requests:,} requests"
+    )
 
 
 def _wanted(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crantdb.cli.draw import progress_for
-from crantdb.cli.l2 import choosing_roots, run_l2
+from crantdb.cli.l2 import choosing_roots, planned_l2, run_l2
 from crantdb.cli.output import output_for
 from crantdb.cli.seatable import Asked, open_seatable, said_of_bases
 from crantdb.cli.settings import Settings, verb
@@ -111,7 +111,7 @@ def _wish(given: dict[str, Any], sources: Collection[str]) -> tuple[Wish, Asked]
 def plan_verb(settings: Settings, words: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - options
     """Say what a sync would fetch: tables, rows, requests, bytes. Fetches no rows.
 
-    SOURCE is cave or seatable (default: all that crantdb.toml configures).
+    SOURCE is cave, seatable or l2 (default: all that crantdb.toml configures).
     """
     _plan(settings, words, given)
 
@@ -120,7 +120,7 @@ def _plan(settings: Settings, words: tuple[str, ...], given: dict[str, Any]) -> 
     """Print the plan."""
     warehouse = open_warehouse(settings.warehouse)
     config = read_config(warehouse.config)
-    named, _ = sources_of(words)
+    named, roots = sources_of(words)
     sources = named or _configured(config)
     wish, asked = _wish(given, sources)
     found = None
@@ -134,6 +134,9 @@ def _plan(settings: Settings, words: tuple[str, ...], given: dict[str, Any]) -> 
     output_for(settings.output).rows(columns, rows)
     if found is not None:
         _say_plan(settings, found)
+    if "l2" in sources:
+        ways = {name: given.get(name) for name in ("text_file", "where")}
+        settings.say(planned_l2(warehouse, config, roots=roots, **ways))
     settings.say(f"Fetch it: crantdb sync{''.join(f' {word}' for word in words)}")
 
 

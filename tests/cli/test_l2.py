@@ -75,6 +75,15 @@ def test_a_second_sync_of_l2_says_what_is_still_missing(
     assert told["missing"] > 0
 
 
+def test_a_dry_run_asks_nothing_of_l2(place: Path, served: Sandbox, roots: list[int]) -> None:
+    """It counts roots, those that are new and the ids to ask for again, and sends no request for them."""
+    served.log.clear()
+    done = run("sync", "l2", str(roots[0]), str(roots[0] + 1), "--dry-run", "--warehouse", place)
+    assert done.code == 0
+    assert "L2 data of 2 roots, 1 of them new" in done.err
+    assert served.log.count("lvl2_graph|leaves|l2cache") == 0
+
+
 def test_a_root_that_is_none_is_told(place: Path, roots: list[int]) -> None:
     """An id that the chunkedgraph refuses is named with the reason, and does not end the sync."""
     strange = roots[0] + 2**40
