@@ -45,7 +45,8 @@ def to_swc(
         root_id: the neuron's root id, for the header.
         units: ``nm``: whole nanometres, lossless for L2 positions; ``um``: micrometres with three decimals.
         provenance: what the header shall say besides, e.g. datastack, version, tool version: anything JSON.
-        labels: SWC types by node, (n,); default: 1 at the soma, 3 elsewhere.
+        labels: SWC types by node, (n,); default: 1 at the soma, 3 elsewhere. MorphIO and NeuroM refuse a file in
+            which the type changes anywhere but at a branch point.
 
     Raises:
         NoSkeleton: for a forest.

@@ -7,7 +7,7 @@ import pytest
 
 from crantdb.errors import BadArgument, NoSkeleton
 from crantdb.morphology.many import NeuronL2, skeletonize_many, to_swc_many
-from crantdb.morphology.skeleton import skeletonize
+from crantdb.morphology.skeleton import Skeleton, skeletonize
 from crantdb.morphology.swc import to_swc
 
 from .conftest import CRANTB
@@ -59,6 +59,20 @@ def test_failures() -> None:
     assert isinstance(whole[7], NoSkeleton)
     with pytest.raises(BadArgument, match="failures='ignore'"):
         list(skeletonize_many(given, failures="ignore"))  # type: ignore[arg-type]
+
+
+def test_skeletons_from_other_processes() -> None:
+    """Skeletons that other processes made are those of one alone, whole: nodes, members and facts."""
+    alone = dict(skeletonize_many(neurons(20), grid=CRANTB, failures="omit"))
+    shared = dict(skeletonize_many(neurons(20), grid=CRANTB, failures="omit", workers=2))
+    assert list(shared) == list(alone)
+    for root_id, theirs in shared.items():
+        ours = alone[root_id]
+        assert isinstance(theirs, Skeleton)
+        assert isinstance(ours, Skeleton)
+        assert theirs.facts.as_dict() == ours.facts.as_dict()
+        assert theirs.member_node.tolist() == ours.member_node.tolist()
+        assert to_swc(theirs) == to_swc(ours)
 
 
 def test_forests_fail_as_swc() -> None:
