@@ -71,6 +71,9 @@ class Page:
         return self.left + self.body[0] + self.right, self.top + max(self.body[1], LEAST_BAR) + EDGE
 
 
+MOST_BODY = 40.0
+"""A matrix whose cells have names of their own is no wider and no higher, in inches."""
+
 EDGE, LEAST_BAR, MOST_BAR, BAR = 0.25, 1.8, 5.0, 0.16
 """The margin, the least and the greatest height of the scale, and its width, in inches."""
 
@@ -81,7 +84,7 @@ def page_of(panel: Panel, look: Look) -> Page:
     longest = max(rows, columns)
     single = panel.rows.single and panel.columns.single
     # Cells with names of their own are as high as letters at least; the others fill a page.
-    cell = min(0.62, max(0.2, 7.5 / longest)) if single else 7.5 / longest
+    cell = min(0.62, max(min(0.2, MOST_BODY / longest), 7.5 / longest)) if single else 7.5 / longest
     page = _laid_out(panel, look, cell)
     if look.figsize is None:
         return page
