@@ -16,6 +16,7 @@ from crantdb.analysis.matrices.axis import given_axis, read_annotations
 from crantdb.analysis.matrices.blocks import BlockMatrix
 from crantdb.analysis.matrices.connections import Connections, read_connections, read_synapses
 from crantdb.analysis.matrices.frames import Frame, Option, ids_of
+from crantdb.errors import BadArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _NO_BLOCKS: dict[str, tuple[int, int]] = {}
 _NO_TYPES: dict[int, str] = {}
+_OLDER = frozenset(
+    {"source_neurons", "target_neurons", "type_order", "source_type_order", "target_type_order"}
+)
 
 
 class DirectedNestedMatrix(BlockMatrix):
@@ -127,7 +131,8 @@ class DirectedNestedMatrix(BlockMatrix):
             annotation_scope: as there.
             weight: what a weight counts.
             **axes: of each axis `source_types`, `source_ids` (both together; neither: all that there are),
-                `target_types`, `target_ids`; `order` of both, or `source_order` and `target_order`.
+                `target_types`, `target_ids`; `order` of both, or `source_order` and `target_order`. crantpy's older
+                names are known: `source_neurons`, `target_neurons`, `type_order`, `source_type_order`, `target_type_order`.
 
         Raises:
             BadArgument: when a frame, scope, order or type cannot be used.
@@ -204,9 +209,19 @@ class DirectedNestedMatrix(BlockMatrix):
         order: Any = None,  # noqa: ANN401 - whatever `as_order` takes
         source_order: Any = None,  # noqa: ANN401
         target_order: Any = None,  # noqa: ANN401
+        **older: Option,
     ) -> Self:
         """Build the matrix of connections that were read."""
         annotations = read_annotations(neuron_annotations, columns[1], columns[0])
+        unknown = sorted(set(older) - _OLDER)
+        if unknown:
+            msg = f"there is no parameter {unknown[0]!r}: axes take source_types, source_ids, target_types, target_ids and orders"
+            raise BadArgument(msg)
+        source_ids = ordering.either(source_ids, older.get("source_neurons"), "source_neurons")
+        target_ids = ordering.either(target_ids, older.get("target_neurons"), "target_neurons")
+        order = ordering.either(order, older.get("type_order"))
+        source_order = ordering.either(source_order, older.get("source_type_order"), "source_type_order")
+        target_order = ordering.either(target_order, older.get("target_type_order"), "target_type_order")
         values, rows, targets = rectangular(
             connections,
             annotations,

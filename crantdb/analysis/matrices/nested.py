@@ -93,6 +93,7 @@ class NestedMatrix(BlockMatrix):
         neurons: Iterable[int] | None = None,
         types: Iterable[str] | str | None = None,
         weight: str = "weight",
+        type_order: Iterable[str] | None = None,
     ) -> Self:
         """Build the matrix of an edge list or an adjacency frame.
 
@@ -106,6 +107,7 @@ class NestedMatrix(BlockMatrix):
             neurons: show these, those without a connection too; None: all that are connected.
             types: show the connected neurons of these types (together with `neurons`).
             weight: what a weight counts.
+            type_order: crantpy's older name for an `order` that puts types first.
 
         Raises:
             BadArgument: when a frame, scope or order cannot be used.
@@ -116,7 +118,7 @@ class NestedMatrix(BlockMatrix):
             neuron_annotations,
             columns=(cell_type_column, neuron_id_column),
             chosen=(types, neurons),
-            order=order,
+            order=ordering.either(order, type_order),
             scope=annotation_scope,
             weighing=Weighing(name=weight),
         )
@@ -138,6 +140,7 @@ class NestedMatrix(BlockMatrix):
         annotation_scope: AnnotationScope = "annotated_only",
         neurons: Iterable[int] | None = None,
         types: Iterable[str] | str | None = None,
+        type_order: Iterable[str] | None = None,
     ) -> Self:
         """Build the matrix of synapses, one row each; rows of one ``id`` count once.
 
@@ -156,6 +159,7 @@ class NestedMatrix(BlockMatrix):
             annotation_scope: as `from_connectivity`.
             neurons: as `from_connectivity`.
             types: as `from_connectivity`.
+            type_order: as `from_connectivity`.
 
         Raises:
             BadArgument, NotAnId: as `from_connectivity`.
@@ -166,7 +170,7 @@ class NestedMatrix(BlockMatrix):
             neuron_annotations,
             columns=(cell_type_column, neuron_id_column),
             chosen=(types, neurons),
-            order=order,
+            order=ordering.either(order, type_order),
             scope=annotation_scope,
             weighing=Weighing(
                 weight_mode, normalization_scope, WEIGHT_NAMES.get(weight_mode, str(weight_column))

@@ -118,6 +118,18 @@ def as_order(given: Order | Iterable[str] | Mapping[str, Any] | None) -> Order:
     return Order(_type_rule(given))
 
 
+def either(new: object, older: object, what: str = "type_order") -> Any:  # noqa: ANN401
+    """Return the one of two parameters that was given: it, or what it was called in older crantpy.
+
+    Raises:
+        BadArgument: when both were.
+    """
+    if new is not None and older is not None:
+        msg = f"{what} and the newer name for it were both given. Give one"
+        raise BadArgument(msg)
+    return older if new is None else new
+
+
 def _ring_rule() -> By:
     """Return the rule of EPG/PEG: the columns around the ellipsoid body, from the instance, else from the subtype."""
     return By(("cell_instance", "cell_subtype"), EB_COLUMNS, re.compile(r"([LR]\d+)\s*$"), optional=True)

@@ -268,3 +268,26 @@ def test_a_matrix_that_no_memory_holds_is_refused() -> None:
         DirectedNestedMatrix.from_connectivity(
             edge_list([]), ANNOTATED, source_ids=range(50_000), target_ids=range(50_000)
         )
+
+
+def test_crantpys_older_names_are_known() -> None:
+    """Parameters as crantpy's page has them do the same; both names at once, and strange ones, are refused."""
+    edges = edge_list(EDGES)
+    square = NestedMatrix.from_connectivity(edges, ANNOTATED, type_order=["B"])
+    assert list(square.type_boundaries) == ["B", "A"]
+    older = DirectedNestedMatrix.from_connectivity(
+        edges, ANNOTATED, source_neurons=[ROOT + 1], type_order=["B"], target_type_order=["A"]
+    )
+    newer = DirectedNestedMatrix.from_connectivity(
+        edges, ANNOTATED, source_ids=[ROOT + 1], order=["B"], target_order=["A"]
+    )
+    assert (older.source_neurons, older.target_neurons) == (newer.source_neurons, newer.target_neurons)
+    for wrong in (
+        {"source_ids": [1], "source_neurons": [1]},
+        {"order": ["A"], "type_order": ["A"]},
+        {"sources": [1]},
+    ):
+        with pytest.raises(BadArgument):
+            DirectedNestedMatrix.from_connectivity(edges, ANNOTATED, **wrong)
+    with pytest.raises(BadArgument):
+        NestedMatrix.from_synapses(synapses([(1, 2)]), ANNOTATED, order=["A"], type_order=["A"])
