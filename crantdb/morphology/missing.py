@@ -151,10 +151,13 @@ def _over_clumps(graph: Graph, lost: NDArray[np.bool_]) -> tuple[NDArray[np.int6
     low_lost, high_lost = lost[graph.low], lost[graph.high]
     inner = low_lost & high_lost
     low_lost, high_lost = low_lost & ~inner, high_lost & ~inner
-    clump = parts_of(graph.n, graph.low[inner], graph.high[inner])
+    place = np.cumsum(lost) - 1
+    clump = parts_of(int(place[-1]) + 1, place[graph.low[inner]], place[graph.high[inner]])
     inside = np.concatenate([graph.low[low_lost], graph.high[high_lost]])
     outside = np.concatenate([graph.high[low_lost], graph.low[high_lost]])
-    pairs = np.unique(clump[inside] * graph.n + outside)
+    pairs = clump[place[inside]] * graph.n + outside
+    pairs.sort()
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
     group, node = np.divmod(pairs, graph.n)
     size = np.bincount(group)[group] if len(group) else group
     small = size <= _ALL_PAIRS
