@@ -67,7 +67,7 @@ def import_verb(
     """Make CAVE's CSV dumps (cave-dump) or Parquet and Arrow files (parquet) in PATH a snapshot.
 
     With nt, PATH is a file of neurotransmitter predictions (Parquet, Feather or CSV, one row a synapse), which
-    comes to the main version. With seatable-csv, PATH is a folder of daily CSV files of a whole SeaTable table,
+    comes to the main version, or to another kept one (--version). With seatable-csv, PATH is a folder of daily CSV files of a whole SeaTable table,
     named like 2026-08-01_crantb_seatable.csv: what changed from day to day comes into the annotations' history.
 
     Interrupt it at any moment: the last snapshot stays as it was, and the same command goes on from there.
@@ -79,7 +79,7 @@ def import_verb(
         _list(settings, kind, path)
         return
     if kind == "nt":
-        import_nt(settings, path, id_column=given["id_column"], memory=given["memory"])
+        import_nt(settings, path, id_column=given["id_column"], version=version, memory=given["memory"])
         return
     if version is None:
         msg = "--version is needed: which materialization version are the files of?"

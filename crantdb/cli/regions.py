@@ -29,9 +29,16 @@ PINNED = "crantb"
     help="nm a unit of the files' coordinates, e.g. 8.",
 )
 @click.option("--region", "names", multiple=True, help="Only this region; repeat for more.")
+@click.option("--version", type=int, help="A kept materialization version (default: the main one).")
 @click.option("--memory", help="Memory it may take, e.g. 8GB (default: a quarter of the machine's).")
 def regions_verb(
-    settings: Settings, source: str, *, unit_nm: float, names: tuple[str, ...], memory: str | None
+    settings: Settings,
+    source: str,
+    *,
+    unit_nm: float,
+    names: tuple[str, ...],
+    version: int | None,
+    memory: str | None,
 ) -> None:
     """Find the regions of every synapse, by the meshes in SOURCE, and keep them as the table synapse_regions.
 
@@ -45,7 +52,9 @@ def regions_verb(
     warehouse = open_warehouse(settings.warehouse)
     regions, named = _read(settings, source, unit_nm, names)
     with progress_for(settings) as progress:
-        report = sync_regions(warehouse, regions, source=named, memory=memory, progress=progress)
+        report = sync_regions(
+            warehouse, regions, source=named, version=version, memory=memory, progress=progress
+        )
     _report(settings, report)
 
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from crantdb.cli.settings import Settings
 
 
-def import_nt(settings: Settings, path: Path, *, id_column: str | None, memory: str | None) -> None:
+def import_nt(
+    settings: Settings, path: Path, *, id_column: str | None, version: int | None, memory: str | None
+) -> None:
     """Import predictions, and say what came."""
     warehouse = open_warehouse(settings.warehouse)
     file = open_predictions(path.resolve(), id_column=id_column)
     with progress_for(settings) as progress:
-        report = import_predictions(warehouse, file, memory=memory, progress=progress)
+        report = import_predictions(warehouse, file, version=version, memory=memory, progress=progress)
     if report.dropped:
         settings.say(f"note: not read, being no predictions: {', '.join(report.dropped)}")
     if report.unknown:

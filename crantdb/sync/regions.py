@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crantdb.errors import CorruptWarehouse, ValidationError
-from crantdb.sync.onto_main import commit_onto, key_on, snapshot_with_synapses
+from crantdb.sync.onto_version import Onto, commit_onto, key_on, version_with_synapses
 from crantdb.sync.progress import Silence
 from crantdb.warehouse.catalog import connect
 from crantdb.warehouse.commit import TableFacts
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.staging import StagedTable
-    from crantdb.warehouse.state import Snapshot, TableState
+    from crantdb.warehouse.state import Snapshot
 
 TABLE = "synapse_regions"
 PIECE_ROWS = 1_000_000
@@ -92,10 +92,11 @@ def sync_regions(
     regions: Regions,
     *,
     source: str,
+    version: int | None = None,
     memory: str | None = None,
     progress: Progress | None = None,
 ) -> RegionsReport:
-    """Find the regions of every synapse of the main version, and commit them as `synapse_regions`.
+    """Find the regions of every synapse of a version, and commit them as `synapse_regions`.
 
     Interrupted at any moment, it leaves the last snapshot as it was, and a staging from which the same call goes on.
 
@@ -103,11 +104,13 @@ def sync_regions(
         warehouse: where.
         regions: the meshes.
         source: where they came from, for the manifest.
+        version: a kept version; by default the main one.
         memory: the memory promise, e.g. ``4GB``.
         progress: hears how it goes.
 
     Raises:
-        NoSuchTable: when the warehouse has no synapses.
+        NoSuchTable: when the version has no synapses.
+        NoSuchSnapshot: when it is not kept.
         WarehouseBusy: when another process writes to the warehouse.
         ValidationError: when the rows break a promise.
         WarehouseError: when the store refuses.
@@ -115,11 +118,12 @@ def sync_regions(
     progress = progress or Silence()
     start, memory_bytes = time.monotonic(), promised_bytes(memory)
     with writing(warehouse, "regions"):
-        parent, synapses = snapshot_with_synapses(warehouse)
-        snapshot, tested = parent, 0
-        changed = not _is_there(parent, regions)
+        onto = version_with_synapses(warehouse, version)
+        synapses = onto.synapses
+        snapshot, tested = onto.parent, 0
+        changed = not _is_there(onto, regions)
         if changed:
-            run = _Run(warehouse, parent, synapses, regions, memory_bytes)
+            run = _Run(warehouse, onto, regions, memory_bytes)
             tested = run.stage(progress)
             facts = run.facts(source)
             progress.say(f"{TABLE}: all {synapses.rows:,} synapses have their regions; joining the pieces")
@@ -132,14 +136,14 @@ def sync_regions(
                     "post_root_id is NULL": "post_root_id IS NULL",
                 },
             )
-            snapshot = commit_onto(warehouse, parent, (valid, facts), "regions")
+            snapshot = commit_onto(warehouse, onto, (valid, facts), "regions")
             run.staging.discard()
             progress.say(f"committed snapshot {snapshot.number}")
     return RegionsReport(
         snapshot=snapshot,
         changed=changed,
         revision=regions.revision,
-        rows=_counts(warehouse, snapshot, regions),
+        rows=_counts(warehouse, snapshot, onto.state.version, regions),
         synapses=synapses.rows,
         tested=tested,
         open_regions={region.name: region.open_edges for region in regions if region.open_edges},
@@ -147,33 +151,25 @@ def sync_regions(
     )
 
 
-def _is_there(parent: Snapshot, regions: Regions) -> bool:
-    """Tell whether the main version has these very regions already."""
-    table = parent.main.tables.get(f"derived.{TABLE}")
+def _is_there(onto: Onto, regions: Regions) -> bool:
+    """Tell whether the version has these very regions already."""
+    table = onto.state.tables.get(f"derived.{TABLE}")
     return table is not None and table.source.get("mesh_revision") == regions.revision
 
 
 class _Run:
     """One pass over the synapses of a snapshot."""
 
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        parent: Snapshot,
-        synapses: TableState,
-        regions: Regions,
-        memory_bytes: int,
-    ) -> None:
+    def __init__(self, warehouse: Warehouse, onto: Onto, regions: Regions, memory_bytes: int) -> None:
         self._warehouse = warehouse
-        self._parent = parent
-        self._synapses = synapses
+        self._onto = onto
         self._regions = regions
         self._revision = regions.revision
         self._memory = memory_bytes
-        self._known = known_files(warehouse, parent, self._revision)
+        self._known = known_files(warehouse, onto.parent, self._revision)
         # Where something is known, rows come from another query: pieces of the one are never taken for the other's.
         origin = f"{self._revision} again" if self._known else self._revision
-        key = key_on(parent, TABLE, sort_key="pre_root_id", unique=False, origin=origin)
+        key = key_on(onto, TABLE, sort_key="pre_root_id", unique=False, origin=origin)
         self.staging: Staging = open_staging(warehouse, key)
 
     def stage(self, progress: Progress) -> int:
@@ -183,9 +179,9 @@ class _Run:
             ValidationError: when the pieces do not hold every synapse.
         """
         done = {piece.span for piece in self.staging.pieces}
-        progress.begin(TABLE, self._synapses.rows, sum(_synapses_in(span) for span in done))
+        progress.begin(TABLE, self._onto.synapses.rows, sum(_synapses_in(span) for span in done))
         tested = at = 0
-        with connect(self._warehouse.root, self._parent.number) as con:
+        with connect(self._warehouse.root, self._onto.parent.number, self._onto.state.version) as con:
             for rows in _pieces(self._open(con)):
                 span = f"{at}-{at + rows.num_rows}"
                 at += rows.num_rows
@@ -195,10 +191,10 @@ class _Run:
                 self.staging.add(span, table)
                 tested += new
                 progress.advance(TABLE, rows.num_rows)
-        if at != self._synapses.rows:
+        if at != self._onto.synapses.rows:
             self.staging.discard()
-            promise = f"every one of the {self._synapses.rows:,} synapses was met (got {at:,})"
-            raise ValidationError(TABLE, promise, abs(self._synapses.rows - at))
+            promise = f"every one of the {self._onto.synapses.rows:,} synapses was met (got {at:,})"
+            raise ValidationError(TABLE, promise, abs(self._onto.synapses.rows - at))
         if not self.staging.pieces:
             self.staging.add("0-0", SCHEMA.empty_table())
         progress.end(TABLE)
@@ -224,13 +220,13 @@ class _Run:
     def facts(self, source: str) -> TableFacts:
         """Return what the manifest says of the table."""
         said = {
-            "synapse_table": self._synapses.name,
+            "synapse_table": self._onto.synapses.name,
             "mesh_revision": self._revision,
             "mesh_source": source,
             "regions": {region.name: {"open_edges": region.open_edges} for region in self._regions},
         }
         now = datetime.now(UTC)
-        return TableFacts("derived", said, now, self._parent.main.as_of, "every synapse was tested")
+        return TableFacts("derived", said, now, self._onto.state.as_of, "every synapse was tested")
 
     def _open(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """Start reading the synapses in order of their presynaptic root, with the regions that are known of them."""
@@ -320,8 +316,10 @@ def known_files(warehouse: Warehouse, parent: Snapshot, revision: str) -> list[s
     return []
 
 
-def _counts(warehouse: Warehouse, snapshot: Snapshot, regions: Regions) -> dict[str, int]:
+def _counts(
+    warehouse: Warehouse, snapshot: Snapshot, version: int | None, regions: Regions
+) -> dict[str, int]:
     """Count the synapses of each region."""
-    with connect(warehouse.root, snapshot.number) as con:
+    with connect(warehouse.root, snapshot.number, version) as con:
         found = dict(con.sql(f"SELECT region, count(*) FROM {TABLE} GROUP BY region").fetchall())
     return {name: int(found.get(name, 0)) for name in regions.labels}

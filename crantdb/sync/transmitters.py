@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crantdb.errors import BadFile, ValidationError
 from crantdb.sources.predictions import CLASSES, PredictionFile, predicted
-from crantdb.sync.onto_main import commit_onto, key_on, snapshot_with_synapses
+from crantdb.sync.onto_version import Onto, commit_onto, key_on, version_with_synapses
 from crantdb.sync.progress import Silence
 from crantdb.warehouse.catalog import connect
 from crantdb.warehouse.commit import TableFacts
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.state import Snapshot, TableState
+    from crantdb.warehouse.state import Snapshot
 
 TABLE = "nt_predictions"
 ROUNDING = 0.01
@@ -60,37 +60,44 @@ class TransmittersReport:
 
 
 def import_predictions(
-    warehouse: Warehouse, file: PredictionFile, *, memory: str | None = None, progress: Progress | None = None
+    warehouse: Warehouse,
+    file: PredictionFile,
+    *,
+    version: int | None = None,
+    memory: str | None = None,
+    progress: Progress | None = None,
 ) -> TransmittersReport:
-    """Import predictions in the place of those that the main version may have.
+    """Import predictions in the place of those that a version may have.
 
     Args:
         warehouse: where to.
         file: the predictions, one row a synapse; each class is a probability.
+        version: a kept version; by default the main one.
         memory: the memory promise, e.g. ``4GB``.
         progress: hears how it goes.
 
     Raises:
         BadFile: when the file cannot be read, holds nothing, or none of its ids is a synapse of the version.
         ValidationError: when an id comes twice or is NULL, a probability is not one, or a row has only some.
-        NoSuchTable: when the warehouse has no synapses.
+        NoSuchTable: when the version has no synapses.
+        NoSuchSnapshot: when it is not kept.
         WarehouseError: when the store refuses.
     """
     progress = progress or Silence()
     start, memory_bytes = time.monotonic(), promised_bytes(memory)
     with writing(warehouse, "import nt"):
-        parent, synapses = snapshot_with_synapses(warehouse)
+        onto = version_with_synapses(warehouse, version)
         origin = sha256_of(file.path)
-        key = key_on(parent, TABLE, sort_key="synapse_id", unique=False, origin=origin)
+        key = key_on(onto, TABLE, sort_key="synapse_id", unique=False, origin=origin)
         open_staging(warehouse, key).discard()  # of a run that was killed: a file is read whole or not
         pieces = open_staging(warehouse, key)
-        ordered = key_on(parent, TABLE, sort_key="synapse_id", unique=True, origin=f"{origin} ordered")
+        ordered = key_on(onto, TABLE, sort_key="synapse_id", unique=True, origin=f"{origin} ordered")
         try:
             read = _stage(pieces, file, progress)
             valid = _valid(warehouse, pieces, file, ordered, memory_bytes=memory_bytes)
-            unknown = _unknown(warehouse, parent, valid, file)
-            facts = _facts(file, synapses, parent, origin, unknown)
-            snapshot = commit_onto(warehouse, parent, (valid, facts), "import nt")
+            unknown = _unknown(warehouse, onto, valid, file)
+            facts = _facts(file, onto, origin, unknown)
+            snapshot = commit_onto(warehouse, onto, (valid, facts), "import nt")
         finally:
             clear(warehouse, [key, ordered])
         progress.say(f"committed snapshot {snapshot.number}")
@@ -180,14 +187,14 @@ def _promises(file: PredictionFile) -> list[Constraint]:
     return made
 
 
-def _unknown(warehouse: Warehouse, parent: Snapshot, valid: ValidTable, file: PredictionFile) -> int:
+def _unknown(warehouse: Warehouse, onto: Onto, valid: ValidTable, file: PredictionFile) -> int:
     """Count the predictions of synapses that the version does not have.
 
     Raises:
         BadFile: when it has none of them: the file is of another dataset, or its ids are not synapse ids.
     """
     paths = literal([str(part.path) for part in valid.staged.files])
-    with connect(warehouse.root, parent.number) as con:
+    with connect(warehouse.root, onto.parent.number, onto.state.version) as con:
         [(count, example)] = con.sql(
             f"SELECT count(*), min(synapse_id) FROM read_parquet({paths}, hive_partitioning = false) AS given"
             f" ANTI JOIN synapse_ids AS known ON known.id = given.synapse_id"
@@ -195,20 +202,18 @@ def _unknown(warehouse: Warehouse, parent: Snapshot, valid: ValidTable, file: Pr
     if count == valid.staged.rows:
         msg = (
             f"none of the {count:,} ids of {file.path.name} (e.g. {example}) is a synapse of version "
-            f"{parent.main.version}: is it of this dataset, and is {file.columns['synapse_id']} the synapse's id?"
+            f"{onto.state.version}: is it of this dataset, and is {file.columns['synapse_id']} the synapse's id?"
         )
         raise BadFile(msg, path=file.path)
     return int(count)
 
 
-def _facts(
-    file: PredictionFile, synapses: TableState, parent: Snapshot, origin: str, unknown: int
-) -> TableFacts:
+def _facts(file: PredictionFile, onto: Onto, origin: str, unknown: int) -> TableFacts:
     """Return what the manifest says of the table."""
     lacking = [f"{name} is absent" for name in CLASSES if name not in file.classes]
     further = [f"{name} DOUBLE is new" for name in file.classes if name not in CLASSES]
     said = {
-        "synapse_table": synapses.name,
+        "synapse_table": onto.synapses.name,
         "file": file.path.name,
         "sha256": origin,
         "columns": dict(file.columns),
@@ -216,5 +221,5 @@ def _facts(
     }
     now = datetime.now(UTC)
     return TableFacts(
-        "derived", said, now, parent.main.as_of, "every row of the file", drift=(*lacking, *further)
+        "derived", said, now, onto.state.as_of, "every row of the file", drift=(*lacking, *further)
     )

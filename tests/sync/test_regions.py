@@ -18,7 +18,7 @@ from crantdb.analysis.regions import (
     get_region_synapse_counts,
     region_names,
 )
-from crantdb.errors import BadArgument, NoSuchTable
+from crantdb.errors import BadArgument, NoSuchSnapshot, NoSuchTable
 from crantdb.morphology.regions import Regions, chosen
 from crantdb.sync import regions as module
 from crantdb.sync.regions import sync_regions
@@ -282,3 +282,23 @@ def test_a_warehouse_without_synapses_is_told(meshes: Regions, tmp_path: Path) -
     warehouse = make_warehouse(tmp_path)
     with pytest.raises(NoSuchTable, match="crantdb sync"):
         sync_regions(warehouse, meshes, source="example")
+
+
+def test_another_kept_version_can_have_regions(synapses: pa.Table, meshes: Regions, tmp_path: Path) -> None:
+    """Regions come to an older kept version beside the main one, which stays main and as it was."""
+    warehouse = make_warehouse(tmp_path)
+    add_synapses(warehouse, synapses.slice(0, 900), 1)
+    add_synapses(warehouse, synapses.slice(0, 1000), 2)
+    before = current(warehouse)
+    report = sync_regions(warehouse, meshes, source="example", version=1)
+    assert (report.synapses, report.tested) == (900, 900)
+    assert before is not None
+    assert report.snapshot.main == before.main
+    with crantdb.connect(warehouse.root, versions=[1]) as con:
+        query = "SELECT count(DISTINCT synapse_id) FROM"
+        assert con.sql(f"{query} v1.synapse_regions").fetchall() == [(900,)]
+        assert con.sql(f"{query} synapse_regions").fetchall() == [(0,)]
+    assert sync_regions(warehouse, meshes, source="example").tested == 100
+    assert not sync_regions(warehouse, meshes, source="example", version=1).changed
+    with pytest.raises(NoSuchSnapshot, match="keeps"):
+        sync_regions(warehouse, meshes, source="example", version=9)

@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from crantdb.errors import NoSuchTable
 from crantdb.sync.registration import keep_registered
 from crantdb.warehouse.commit import Change, TableFacts, commit
-from crantdb.warehouse.snapshot import current
+from crantdb.warehouse.snapshot import current, state_for
 from crantdb.warehouse.staging import StagingKey, clear
+from crantdb.warehouse.state import SHARED_SCHEMAS
 
 if TYPE_CHECKING:
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.state import Snapshot, TableState
+    from crantdb.warehouse.state import Snapshot, TableState, VersionState
     from crantdb.warehouse.validate import ValidTable
 
 
-def snapshot_with_synapses(warehouse: Warehouse) -> tuple[Snapshot, TableState]:
-    """Return the current snapshot and its synapse table.
+@dataclass(frozen=True, slots=True)
+class Onto:
+    """A kept version of the current snapshot, onto which a table is to come.
+
+    Attributes:
+        parent: the current snapshot.
+        state: the version as it is.
+        synapses: its synapse table.
+    """
+
+    parent: Snapshot
+    state: VersionState
+    synapses: TableState
+
+
+def version_with_synapses(warehouse: Warehouse, version: int | None = None) -> Onto:
+    """Return a kept version of the current snapshot with its synapses; by default the main one.
 
     Raises:
-        NoSuchTable: when there is no snapshot yet, or its main version has no synapses.
+        NoSuchTable: when there is no snapshot yet, or the version has no synapses.
+        NoSuchSnapshot: when the version is not kept.
     """
     parent = current(warehouse)
-    table = None if parent is None else parent.main.tables.get(f"cave.{parent.info.get('synapse_table')}")
-    if parent is None or table is None:
+    state = None if parent is None else state_for(warehouse, parent, version)
+    table = (
+        None
+        if state is None or parent is None
+        else state.tables.get(f"cave.{parent.info.get('synapse_table')}")
+    )
+    if parent is None or state is None or table is None:
         msg = f"{warehouse.root} has no synapses yet: run `crantdb sync` (or `crantdb import`) first"
         raise NoSuchTable(msg)
-    return parent, table
+    own = {key: one for key, one in state.tables.items() if one.schema not in SHARED_SCHEMAS}
+    return Onto(parent, replace(state, tables=own), table)
 
 
-def key_on(parent: Snapshot, table: str, *, sort_key: str, unique: bool, origin: str) -> StagingKey:
-    """Return the key under which a table of a snapshot's main version is staged.
+def key_on(onto: Onto, table: str, *, sort_key: str, unique: bool, origin: str) -> StagingKey:
+    """Return the key under which a table of a version is staged.
 
     Args:
-        parent: the snapshot.
+        onto: the version.
         table: the table's name.
         sort_key: the column it is sorted by.
         unique: whether no two rows share it.
         origin: what the rows are made of, a digest.
     """
-    state = parent.main
+    state = onto.state
     return StagingKey(
-        server=parent.server,
-        datastack=parent.datastack,
+        server=onto.parent.server,
+        datastack=onto.parent.datastack,
         schema="derived",
         table=table,
         version=state.version,
@@ -55,15 +79,15 @@ def key_on(parent: Snapshot, table: str, *, sort_key: str, unique: bool, origin:
 
 
 def commit_onto(
-    warehouse: Warehouse, parent: Snapshot, made: tuple[ValidTable, TableFacts], operation: str
+    warehouse: Warehouse, onto: Onto, made: tuple[ValidTable, TableFacts], operation: str
 ) -> Snapshot:
-    """Commit a table of a snapshot's main version in the place of the one it may have; everything else is carried.
+    """Commit a table of a version in the place of the one it may have; everything else is carried.
 
     Raises:
         CommitConflict: when another commit took the number first.
         StorageError: when the disk refuses.
     """
-    state, key = parent.main, made[0].staged.key
+    parent, state, key = onto.parent, onto.state, made[0].staged.key
     replaced = f"{key.schema}.{key.table}"
     snapshot = commit(
         warehouse,
@@ -79,6 +103,7 @@ def commit_onto(
             tables=[made],
             carried=[table for name, table in state.tables.items() if name != replaced],
             skipped=state.skipped,
+            main=state.version == parent.main.version,
         ),
     )
     clear(warehouse, [key])
