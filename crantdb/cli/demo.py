@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING
 import click
 import polars as pl
 
-from crantdb.cli.demo_skeletons import mirror_skeletons, show_skeletons
-from crantdb.cli.draw import progress_for
+from crantdb.cli.demo_mirror import mirror
+from crantdb.cli.demo_skeletons import show_skeletons
 from crantdb.cli.query import duckdb_shell
 from crantdb.cli.settings import Settings, verb
-from crantdb.config import Config, config_text
-from crantdb.sources.cave import open_cave
-from crantdb.sync.run import sync
-from crantdb.sync.selection import Wish
 from crantdb.warehouse.catalog import connect, scan
-from crantdb.warehouse.layout import create_warehouse
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +33,14 @@ QUERIES = (
 FROM edges WHERE pre_root_id > 0 GROUP BY ALL ORDER BY synapses DESC LIMIT 5""",
     ),
     (
+        "Who are the neurons, and are their roots of this moment?",
+        "SELECT cell_type, root_status, count(*) AS annotations FROM annotations GROUP BY ALL ORDER BY ALL LIMIT 8",
+    ),
+    (
+        "How did the synapses of this version come?",
+        "SELECT name, completeness, rows FROM tables WHERE name = 'synapses_v2'",
+    ),
+    (
         "In which chunks do these supervoxels lie?",
         "FROM id_chunk((SELECT list(DISTINCT pre_pt_supervoxel_id)[:3] FROM synapses WHERE pre_pt_supervoxel_id > 1))",
     ),
@@ -51,27 +54,21 @@ WHERE pre_root_id = {root} AND post_root_id > 0 ORDER BY syn_count DESC, post_ro
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def demo_verb(settings: Settings, folder: Path | None) -> None:
     """Serve a generated brain on loopback, mirror it into FOLDER (default: a new one), and query it."""
-    from crantdb.sandbox import Sandbox, generate_world
-    from crantdb.sandbox.seatable import SeaTable, crantb_base
+    from crantdb.sandbox import generate_world
 
-    settings.say("making a small brain: neurons with real shapes, synapses, edits over time …")
-    world = generate_world()
-    with Sandbox(world, seatable=SeaTable(crantb_base(world).base)) as sandbox:
-        place = folder or Path(tempfile.mkdtemp(prefix="crantdb-demo-")) / "warehouse"
-        settings.say(f"serving it at {sandbox.url}; mirroring it into {place}")
-        warehouse = create_warehouse(place, config_text(world.name, sandbox.url))
-        cave = open_cave(world.name, sandbox.url, None)
-        with progress_for(settings) as progress:
-            report = sync(cave, warehouse, Config(world.name, sandbox.url), Wish(), progress)
-            skeletons = mirror_skeletons(cave, warehouse, Config(world.name, sandbox.url), progress)
+    settings.say("making a small brain: neurons with real shapes, synapses, edits over time, annotations …")
+    world = generate_world(edits=2)
+    place = folder or Path(tempfile.mkdtemp(prefix="crantdb-demo-")) / "warehouse"
+    made = mirror(world, place, settings)
+    rows = sum(made.first.fetched.values()) + sum(made.second.fetched.values())
     settings.say(
-        f"mirrored {sum(report.fetched.values()):,} rows of {len(report.fetched)} tables in {report.seconds:.1f} s, and "
-        f"{skeletons.new_nodes:,} L2 chunks of {skeletons.new_roots} neurons in {skeletons.seconds:.1f} s; "
-        f"the server is gone now, the rest is offline\n"
+        f"mirrored two versions and the annotations, {rows:,} rows, in {made.first.seconds + made.second.seconds:.1f} s, "
+        f"and {made.skeletons.new_nodes:,} L2 chunks of {made.skeletons.new_roots} neurons in "
+        f"{made.skeletons.seconds:.1f} s; the server is gone now, the rest is offline\n"
     )
-    _show(warehouse)
-    show_skeletons(warehouse)
-    _next(settings, warehouse)
+    _show(made.warehouse)
+    show_skeletons(made.warehouse)
+    _next(settings, made.warehouse)
 
 
 def _show(warehouse: Warehouse) -> None:

@@ -85,7 +85,12 @@ class Truth:
 
 
 def generate_world(
-    seed: int = 1, neurons: int = 60, synapses: int = 20_000, *, name: str = "sandbox_ant"
+    seed: int = 1,
+    neurons: int = 60,
+    synapses: int = 20_000,
+    *,
+    edits: int | None = None,
+    name: str = "sandbox_ant",
 ) -> Datastack:
     """Return a generated datastack; the same arguments give the same bytes of every table.
 
@@ -93,6 +98,7 @@ def generate_world(
         seed: where chance starts.
         neurons: how many neurons, 4 or more; twice as many orphan twigs come with them.
         synapses: rows of the synapse table over all versions, 1,000 or more.
+        edits: edits between two versions at the most; by default about one for four neurons.
         name: the datastack's name.
     """
     shape_rng, cut_rng, story_rng, table_rng = (np.random.default_rng([seed, part]) for part in range(4))
@@ -101,7 +107,7 @@ def generate_world(
     grid = chunks.Grid()
     pieces = chunks.cut(shapes, grid, cut_rng)
     moments = [_micros(version.time_stamp) for version in _VERSIONS]
-    history = story.tell(pieces, grid, story.Plot(neurons, moments, max(1, neurons // 30)), story_rng)
+    history = story.tell(pieces, grid, story.Plot(neurons, moments, max(1, neurons // 30), edits), story_rng)
     brain = Brain(pieces, shapes, neurons, history)
     noted = moments[_FIRST_FROZEN - 1]
     truth = Truth(brain, _live_tables(brain, synapses, noted, table_rng))
