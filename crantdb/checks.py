@@ -76,6 +76,14 @@ def some_names(value: object) -> tuple[str, ...]:
     raise ValueError(msg)
 
 
+def yes_or_no(value: object) -> bool:
+    """Check for true or false."""
+    if isinstance(value, bool):
+        return value
+    msg = f"must be true or false, not {value!r}"
+    raise ValueError(msg)
+
+
 def between(low: float, high: float, kind: type[int | float]) -> Callable[[object], float]:
     """Return a check for a number within bounds."""
 

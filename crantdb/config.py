@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crantdb.checks import address, between, checked, names, section, some_names, text
+from crantdb.checks import address, between, checked, names, section, some_names, text, yes_or_no
 from crantdb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -87,11 +87,13 @@ class L2Settings:
             does not say that it is debris, glia or to be deleted.
         parallel: requests at a time, 1 to 8.
         ids_at_once: L2 ids to ask the L2 cache for at once.
+        synapses: whether the L2 ids of the neurons' synapses are mirrored too, so that each is attached exactly.
     """
 
     where: str | None = None
     parallel: int = 4
     ids_at_once: int = 2000
+    synapses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,7 @@ _L2_FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "where": text,
     "parallel": between(1, 8, int),
     "ids_at_once": between(1, 100_000, int),
+    "synapses": yes_or_no,
 }
 
 _SEATABLE_FIELDS: Mapping[str, Callable[[Any], Any]] = {

@@ -64,6 +64,7 @@ SYNAPSE_ROWS = pl.Schema(
         "id": pl.Int64,
         "partner": pl.Int64,
         "supervoxel_id": pl.Int64,
+        "l2_id": pl.Int64,
         "size": pl.Float64,
         "x_nm": pl.Float64,
         "y_nm": pl.Float64,
@@ -109,14 +110,21 @@ def _side_query(side: str, relation: str, other: str, schema: str, choice: Synap
         conditions.append(f"size >= {float(choice.min_size)!r}")
     kept = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     often = f"QUALIFY count(*) OVER (PARTITION BY root_id, partner) >= {int(choice.threshold)}"
-    return f"""(SELECT root_id, '{side}' AS side, id, partner, supervoxel_id, size, x_nm, y_nm, z_nm FROM (
+    return f"""(SELECT root_id, '{side}' AS side, id, partner, supervoxel_id, coalesce(placed.l2_id, 0) AS l2_id,
+            size, x_nm, y_nm, z_nm FROM (
             SELECT {side}_pt_root_id AS root_id, id, coalesce({other}_pt_root_id, 0) AS partner,
                 coalesce({side}_pt_supervoxel_id, 0) AS supervoxel_id, size::DOUBLE AS size,
                 {side}_x_nm AS x_nm, {side}_y_nm AS y_nm, {side}_z_nm AS z_nm
             FROM "{schema}".{relation}
             WHERE {side}_pt_root_id IN (SELECT unnest($roots::BIGINT[]))
                 AND {side}_pt_root_id BETWEEN list_min($roots::BIGINT[]) AND list_max($roots::BIGINT[])
-        ) {kept} {often if choice.threshold > 1 else ""})"""
+        ) LEFT JOIN (
+            SELECT member.root_id, known.supervoxel_id, min(known.l2_id) AS l2_id
+            FROM "{schema}".l2_supervoxels AS known
+            JOIN "{schema}".l2_members AS member ON member.l2_id = known.l2_id
+            WHERE member.root_id IN (SELECT unnest($roots::BIGINT[]))
+            GROUP BY member.root_id, known.supervoxel_id
+        ) AS placed USING (root_id, supervoxel_id) {kept} {often if choice.threshold > 1 else ""})"""
 
 
 def attach_rows(
@@ -139,6 +147,7 @@ def attach_rows(
             skeleton,
             part["id"].to_numpy(),
             part.select("x_nm", "y_nm", "z_nm").to_numpy(),
+            l2_ids=part["l2_id"].to_numpy(),
             supervoxel_ids=None if grid is None else part["supervoxel_id"].to_numpy(),
             grid=grid,
             max_distance_nm=choice.max_distance_nm,

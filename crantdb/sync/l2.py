@@ -19,7 +19,7 @@ from crantdb.sources.chunkedgraph import open_chunkedgraph
 from crantdb.sources.l2 import L2Options, open_l2
 from crantdb.sync.inventory import parent_of
 from crantdb.sync.l2_derived import Derived, Moment, derive, derived_key, is_current, recipe_name
-from crantdb.sync.l2_fetch import fetch_graphs, fetch_nodes
+from crantdb.sync.l2_fetch import fetch_graphs, fetch_nodes, fetch_supervoxels
 from crantdb.sync.l2_measures import NEURON_METRICS, SKELETON_NODES, Recipe
 from crantdb.sync.l2_staging import MISSING, NODES, L2Staging, held_l2, identity
 from crantdb.sync.l2_tables import finish
@@ -131,6 +131,8 @@ def sync_l2(
             service, staging, held, wanted.tolist(), memory_bytes=memory_bytes, progress=progress
         )
         fetch_nodes(service, staging, held, memory_bytes=memory_bytes, progress=progress)
+        if config.l2.synapses:
+            _place_synapses(cave, warehouse, parent, staging, roots=wanted, progress=progress)
         tables = finish(staging, held, service, memory_bytes=memory_bytes)
         info = cave.chunkedgraph_info()
         made = _Making(cave, warehouse, parent, info, recipe_name(identity(service)), progress)
@@ -161,6 +163,23 @@ def sync_l2(
         seconds=time.monotonic() - start,
         requests=cave.transport.meter.requests,
     )
+
+
+def _place_synapses(
+    cave: Cave,
+    warehouse: Warehouse,
+    parent: Snapshot | None,
+    staging: L2Staging,
+    *,
+    roots: NDArray[np.int64],
+    progress: Progress,
+) -> None:
+    """Ask for the L2 ids of the version's synapses on these roots, where there is a version."""
+    if parent is None or parent.main.as_of is None:
+        return
+    graph, as_of = open_chunkedgraph(cave), parent.main.as_of
+    with connect(warehouse.root, parent.number) as con:
+        fetch_supervoxels(graph, staging, con, roots.tolist(), as_of=as_of, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from crantdb.warehouse.state import Snapshot, TableState
 
 MEMBERS, EDGES, NODES, MISSING = "l2_members", "l2_edges", "l2_nodes", "l2_missing"
+SUPERVOXELS = "l2_supervoxels"
 
 SCHEMAS: Mapping[str, pa.Schema] = MappingProxyType(
     {
         MEMBERS: pa.schema([("root_id", pa.int64()), ("l2_id", pa.int64())]),
         EDGES: pa.schema([("root_id", pa.int64()), ("l2_a", pa.int64()), ("l2_b", pa.int64())]),
         NODES: NODE_SCHEMA,
+        SUPERVOXELS: pa.schema([("supervoxel_id", pa.int64()), ("l2_id", pa.int64())]),
         MISSING: pa.schema(
             [
                 ("l2_id", pa.int64()),
@@ -51,6 +53,7 @@ ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         MEMBERS: ("root_id", "l2_id"),
         EDGES: ("root_id", "l2_a", "l2_b"),
         NODES: ("l2_id",),
+        SUPERVOXELS: ("supervoxel_id", "l2_id"),
         MISSING: ("l2_id",),
     }
 )
@@ -112,7 +115,7 @@ def held_l2(parent: Snapshot | None, service: L2Service) -> Held:
 
 
 class L2Staging:
-    """The unfinished state of the four tables; one process at a time.
+    """The unfinished state of the tables; one process at a time.
 
     A killed sync leaves it whole: rows are written before the rows that say that they are done.
     """
@@ -126,7 +129,7 @@ class L2Staging:
 
     @property
     def keys(self) -> list[StagingKey]:
-        """The keys of the four stagings."""
+        """The keys of all stagings."""
         return [staging.key for staging in self._tables.values()]
 
     def moment(self) -> datetime:
@@ -149,7 +152,7 @@ class L2Staging:
 
     @contextlib.contextmanager
     def looking(self, held: Held, memory_bytes: int) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a connection with `held_<table>` and `staged_<table>` of the four tables."""
+        """Open a connection with `held_<table>` and `staged_<table>` of each table."""
         with sorting(self[MEMBERS], memory_bytes) as con:
             for name, schema in SCHEMAS.items():
                 waiting = _STAGED_MISSING if name == MISSING else schema

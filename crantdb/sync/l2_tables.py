@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crantdb.sync.l2_staging import EDGES, MEMBERS, MISSING, NODES, ORDERS, SCHEMAS, described
+from crantdb.sync.l2_staging import EDGES, MEMBERS, MISSING, NODES, ORDERS, SCHEMAS, SUPERVOXELS, described
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.files import FileWriter
 from crantdb.warehouse.staging import StagedTable
@@ -34,6 +34,7 @@ _NEW_ROWS = {
     EDGES: """SELECT DISTINCT root_id, l2_a, l2_b FROM staged_l2_edges
         SEMI JOIN staged_l2_members USING (root_id)""",
     NODES: "SELECT DISTINCT ON (l2_id) * FROM staged_l2_nodes",
+    SUPERVOXELS: "SELECT DISTINCT supervoxel_id, l2_id FROM staged_l2_supervoxels",
 }
 _PROMISES = {
     MEMBERS: [Constraint("root_id and l2_id are ids", "root_id > 0 AND l2_id > 0")],
@@ -45,6 +46,7 @@ _PROMISES = {
             "isfinite(x_nm) AND isfinite(y_nm) AND isfinite(z_nm) AND size_nm3 > 0",
         ),
     ],
+    SUPERVOXELS: [Constraint("both are ids", "supervoxel_id > 0 AND l2_id > 0")],
     MISSING: [Constraint("tries is more than 0", "tries > 0")],
 }
 _STILL_MISSING = """SELECT l2_id, coalesce(before.first_seen, $moment) AS first_seen, $moment AS last_tried,
@@ -99,7 +101,7 @@ def _add(
     rows = _count(con, query)
     made.rows[name] = rows
     there = held.tables.get(name)
-    if not rows and there is not None:
+    if not rows and (there is not None or name == SUPERVOXELS):
         return
     whole = there is not None and len(there.files) >= MOST_FILES
     if whole:

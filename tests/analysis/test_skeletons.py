@@ -193,6 +193,29 @@ def test_most_synapses_find_their_true_chunk(mirror: Mirror) -> None:
     assert (got == true).mean() > 0.5
 
 
+def test_mirrored_l2_ids_make_it_exact(tmp_path: Path) -> None:
+    """Where the L2 ids of synapses are mirrored, every synapse is on the node of its own, and the rule says so."""
+    world = small_world()
+    with pytest.MonkeyPatch.context() as patch, Sandbox(world) as sandbox:
+        for module in (crantdb.sync.run, crantdb.sync.l2):
+            patch.setattr(module, "keep_registered", lambda *_: None)
+        bench = l2_bench(tmp_path / "wh", sandbox, world)
+        bench.warehouse.config.write_text(bench.warehouse.config.read_text() + "synapses = true\n")
+        bench.mirror(5, ("synapses_v2",))
+        root = bench.latest(least=100)[0]
+        bench.l2([root])
+    with crantdb.connect(bench.warehouse.root) as con:
+        made = get_l2_skeleton(con, root, attach_synapses=True)
+        known = con.sql("FROM l2_supervoxels").fetchall()
+        voxels = dict(
+            con.sql(f"SELECT id, pre_pt_supervoxel_id FROM synapses WHERE pre_pt_root_id = {root}").fetchall()
+        )
+    assert set(made.connectors["rule"]) == {1}
+    pre = made.connectors[made.connectors["type"] == "pre"]
+    l2_ids = made.nodes.set_index("node_id").loc[pre["node_id"], "l2_id"]
+    assert {(voxels[i], l2) for i, l2 in zip(pre["connector_id"], l2_ids, strict=True)} <= set(known)
+
+
 def test_attaching_later_is_the_same(mirror: Mirror) -> None:
     """Synapses attached to neurons that are there already are those attached when they are made; the old stay."""
     bare = get_l2_skeletons(mirror.con, mirror.roots[:2])

@@ -60,3 +60,4 @@ def test_the_section_is_one_that_is_read(tmp_path: Path) -> None:
     config = read_config(tmp_path / "crantdb.toml")
     assert config.syncs_l2
     assert (config.l2.where, config.l2.parallel, config.l2.ids_at_once) == ("cell_class = 'ER'", 4, 2000)
+    assert config.l2.synapses is False

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 
+import crantdb
 import crantdb.sync.l2
+from crantdb.analysis.attached import SynapseChoice, read_synapses
 from crantdb.errors import NotServed, ServiceUnavailable
 from crantdb.sandbox import Datastack, Fault, Sandbox
 from crantdb.sandbox.l2_graph import l2_edges
@@ -150,6 +153,34 @@ def test_only_what_is_new_is_made_into_skeletons(here: L2Bench) -> None:
     here.l2(here.latest())
     for table in ("skeleton_nodes", "neuron_metrics"):
         assert here.rows(f"FROM {table} ORDER BY ALL") == moved.rows(f"FROM {table} ORDER BY ALL")
+
+
+def test_synapses_lie_in_their_own_l2_ids(here: L2Bench, history: History) -> None:
+    """With `synapses`, every synapse of a mirrored neuron has its L2 id, one of the neuron's own, and is asked for once."""
+    bench = l2_bench(here.warehouse.root.parent / "placed", here.sandbox, here.world)
+    bench.warehouse.config.write_text(bench.warehouse.config.read_text() + "synapses = true\n")
+    bench.mirror(5, ("synapses_v2",))
+    roots = here.latest(least=100)[:3]
+    bench.l2(roots[:2])
+    here.sandbox.log.clear()
+    bench.l2(roots)
+    assert here.asked("roots_binary") == 1
+    bench.l2(roots)
+    assert here.asked("roots_binary") == 0
+    version = here.world.version(5)
+    assert version is not None
+    at = round(version.time_stamp.timestamp() * 1e6)
+    for side in ("pre", "post"):
+        rows = bench.rows(
+            f"""SELECT id, {side}_pt_supervoxel_id FROM synapses
+            WHERE {side}_pt_root_id IN {tuple(roots)} AND {side}_pt_supervoxel_id > 0 ORDER BY id"""
+        )
+        true = history.l2_at([voxel for _, voxel in rows], at)
+        with crantdb.connect(bench.warehouse.root) as con:
+            made = read_synapses(con, roots, SynapseChoice(clean=False)).filter(pl.col("side") == side)
+        placed = dict(made.select("id", "l2_id").rows())
+        assert [placed[key] for key, _ in rows] == true.tolist()
+        assert len(rows) > 100
 
 
 def test_a_nucleus_that_comes_to_be_known_roots_anew(here: L2Bench) -> None:
