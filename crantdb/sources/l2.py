@@ -7,24 +7,31 @@ cache has not computed yet is the one thing that may come later.
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 
-from crantdb.errors import BadResponse, NotServed
+from crantdb.errors import BadResponse, NotServed, ServiceUnavailable
 from crantdb.sources.chunkedgraph import chunkedgraph_name
-from crantdb.sources.l2_rows import ATTRIBUTES, NodeBatch, node_batch
+from crantdb.sources.l2_rows import ATTRIBUTES, OPTIONAL, NodeBatch, node_batch
 from crantdb.sources.parallel import in_parallel
 from crantdb.sources.pcg_wire import json_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from crantdb.sources.cave import Cave
+
+log = logging.getLogger("crantdb.sources")
+
+IN_A_ROW = 3
+"""Requests in a row without an answer, each tried as often as allowed, after which the server is taken to be down."""
 
 ROOTS_AT_ONCE = 25
 """Roots of a batch: their leaves come in one request, their graphs in one each."""
@@ -66,6 +73,25 @@ class GraphBatch:
     failed: dict[int, str]
 
 
+class _Streak:
+    """Failures in a row, over all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._length = 0
+
+    def is_over(self) -> bool:
+        """Count a failure; tell whether there have been too many in a row."""
+        with self._lock:
+            self._length += 1
+            return self._length >= IN_A_ROW
+
+    def ends(self) -> None:
+        """Count a success."""
+        with self._lock:
+            self._length = 0
+
+
 class L2Service:
     """The chunkedgraph and the L2 cache of one datastack. Made by `open_l2`.
 
@@ -79,6 +105,8 @@ class L2Service:
         self.cache_id = cache_id
         self._cave = cave
         self._options = options
+        self._streak = _Streak()
+        self._attributes: tuple[str, ...] = ATTRIBUTES
 
     def graphs(self, roots: Sequence[int]) -> Iterator[GraphBatch]:
         """Yield the L2 ids and edges of roots, in batches of neighbours, as they come.
@@ -124,6 +152,11 @@ class L2Service:
             )
         except (BadResponse, NotServed):
             return self._leaves_each(roots, failed)
+        except ServiceUnavailable:
+            if self._streak.is_over():
+                raise
+            return self._leaves_each(roots, failed)
+        self._streak.ends()
         if set(found) != {str(root) for root in roots}:
             msg = f"{url} was asked for {len(roots)} roots and answered for {len(found)} of them or others"
             raise BadResponse(msg, url=url)
@@ -134,12 +167,9 @@ class L2Service:
         leaves: dict[int, NDArray[np.int64]] = {}
         for root in roots:
             url = f"{self._segmentation()}/node/{root}/leaves"
-            try:
-                found = self._cave.transport.ask("GET", url, decode=json_object, params={"stop_layer": "2"})
-            except (BadResponse, NotServed) as error:
-                failed[root] = str(error)
-                continue
-            leaves[root] = _ids(found.get("leaf_ids"), url)
+            found = self._of_root(url, root, failed, {"stop_layer": "2"})
+            if found is not None:
+                leaves[root] = _ids(found.get("leaf_ids"), url)
         return leaves
 
     def _graph(self, root: int, leaves: NDArray[np.int64], failed: dict[int, str]) -> RootGraph | None:
@@ -148,10 +178,8 @@ class L2Service:
         if not len(leaves):
             failed[root] = f"the chunkedgraph {self.table} knows no L2 chunk of it: is it a root id?"
             return None
-        try:
-            answer = self._cave.transport.ask("GET", url, decode=json_object)
-        except (BadResponse, NotServed) as error:
-            failed[root] = str(error)
+        answer = self._of_root(url, root, failed)
+        if answer is None:
             return None
         # A root of one L2 chunk has no edges; that is not an error.
         edges = _pairs(answer.get("edge_graph"), url)
@@ -164,6 +192,26 @@ class L2Service:
             return None
         return RootGraph(root, members, edges)
 
+    def _of_root(
+        self, url: str, root: int, failed: dict[int, str], params: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """Return what the server says of a root; None where it refuses, or cannot answer for this one.
+
+        A root too large for the server spoils no other; when several in a row get no answer, the server is down.
+        """
+        try:
+            answer = self._cave.transport.ask("GET", url, decode=json_object, params=params)
+        except (BadResponse, NotServed) as error:
+            failed[root] = str(error)
+            return None
+        except ServiceUnavailable as error:
+            if self._streak.is_over():
+                raise
+            failed[root] = str(error)
+            return None
+        self._streak.ends()
+        return answer
+
     def _segmentation(self) -> str:
         """Return the address of the chunkedgraph's own endpoints."""
         return f"{self._cave.local_server}/segmentation/api/v1/table/{quote(self.table, safe='')}"
@@ -171,11 +219,24 @@ class L2Service:
     # --- L2 ids ---------------------------------------------------------------------------------------
 
     def _nodes(self, l2_ids: NDArray[np.int64]) -> NodeBatch:
-        """Ask the cache for some ids."""
+        """Ask the cache for some ids; an attribute that it does not know is not asked for any more."""
         url = f"{self._cave.local_server}/l2cache/api/v1/table/{quote(self.table, safe='')}/attributes"
-        params = {"int64_as_str": "False", "attribute_names": ",".join(ATTRIBUTES)}
         body = json.dumps({"l2_ids": l2_ids.tolist()}).encode()
-        answer = self._cave.transport.ask("POST", url, decode=json_object, params=params, body=body)
+        while True:
+            wanted = self._attributes
+            params = {"int64_as_str": "False", "attribute_names": ",".join(wanted)}
+            try:
+                answer = self._cave.transport.ask("POST", url, decode=json_object, params=params, body=body)
+            except BadResponse as error:
+                unknown = {name for name in wanted if f"'{name}'" in str(error)} & OPTIONAL
+                if not unknown:
+                    raise
+                log.warning(
+                    "the L2 cache does not know %s: those columns stay empty", ", ".join(sorted(unknown))
+                )
+                self._attributes = tuple(name for name in wanted if name not in unknown)
+                continue
+            break
         if set(answer) != {str(node) for node in l2_ids.tolist()}:
             msg = f"{url} was asked for {len(l2_ids):,} L2 ids and answered for {len(answer):,} of them or others"
             raise BadResponse(msg, url=url)

@@ -28,6 +28,9 @@ ATTRIBUTES = (
 )
 """What is asked for, by name: the cache's own list of attributes holds the chunkedgraph's columns too."""
 
+OPTIONAL = frozenset(ATTRIBUTES) - {"rep_coord_nm", "size_nm3"}
+"""What a cache may lack: without a point and a size there is nothing to mirror."""
+
 NODE_SCHEMA = pa.schema(
     [
         ("l2_id", pa.int64()),

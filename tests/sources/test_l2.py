@@ -145,6 +145,43 @@ def test_a_failure_that_stays_is_an_error(service: L2Service, served: Sandbox, h
         list(service.nodes(np.unique(history.l2_of.values)[:5]))
 
 
+def test_a_root_that_the_server_cannot_answer_spoils_no_other(
+    service: L2Service, served: Sandbox, history: History
+) -> None:
+    """One root whose graph always times out is reported with the reason; the others come."""
+    roots = sorted(history.roots)[:10]
+    served.faults.add(Fault("status", match=f"{roots[4]}/lvl2_graph", code=504, times=None))
+    found, failed = graphs(service, roots)
+    assert set(found) == set(roots) - {roots[4]}
+    assert set(failed) == {roots[4]}
+    assert "504" in failed[roots[4]]
+
+
+def test_a_server_that_is_down_is_no_list_of_failed_roots(
+    service: L2Service, served: Sandbox, history: History
+) -> None:
+    """When root after root gets no answer, the server is down, and that is the error."""
+    served.faults.add(Fault("status", match="lvl2_graph", code=503, times=None))
+    with pytest.raises(ServiceUnavailable, match="given up after 3 tries"):
+        graphs(service, sorted(history.roots)[:10])
+
+
+def test_an_attribute_that_a_cache_lacks_stays_empty(
+    service: L2Service, served: Sandbox, history: History
+) -> None:
+    """An older cache without axes is asked for the rest; one without points or sizes is refused."""
+    ids = np.unique(history.l2_of.values)[:700]
+    unknown = json.dumps({"code": 500, "message": "'pca_val'", "traceback": []}).encode()
+    served.faults.add(Fault("status", match="pca_val", code=500, body=unknown, times=None))
+    known = pa.concat_tables([batch.known for batch in service.nodes(ids)])
+    assert known["pca_val"].null_count == len(known) > 600
+    assert known["pca"].null_count < len(known)
+    lost = json.dumps({"code": 500, "message": "'size_nm3'", "traceback": []}).encode()
+    served.faults.add(Fault("status", match="size_nm3", code=500, body=lost, times=None))
+    with pytest.raises(BadResponse, match="size_nm3"):
+        list(service.nodes(ids[:5]))
+
+
 def test_stopping_ends_it(service: L2Service, cave: Cave, history: History) -> None:
     """A transport that was told to stop ends the work as interrupted."""
     cave.transport.stop.set()
