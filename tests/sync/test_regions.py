@@ -222,8 +222,9 @@ def test_pieces_and_interruptions_change_nothing(
 
 def test_a_new_version_tests_new_synapses_alone(synapses: pa.Table, meshes: Regions, tmp_path: Path) -> None:
     """What is known of a synapse for the same meshes is taken over, under its new roots; other meshes test all anew."""
+    synapses = synapses.slice(0, 2500)
     warehouse = make_warehouse(tmp_path)
-    add_synapses(warehouse, synapses.slice(0, 4000), 1)
+    add_synapses(warehouse, synapses.slice(0, 1500), 1)
     sync_regions(warehouse, meshes, source="example")
     moved = synapses.set_column(
         synapses.column_names.index("post_pt_root_id"),
@@ -232,12 +233,12 @@ def test_a_new_version_tests_new_synapses_alone(synapses: pa.Table, meshes: Regi
     )
     add_synapses(warehouse, moved, 2)
     report = sync_regions(warehouse, meshes, source="example")
-    assert report.tested == len(synapses) - 4000
+    assert report.tested == len(synapses) - 1500
     assert table_of(warehouse) == set(placed(moved, meshes).rows())
     with crantdb.connect(warehouse.root, versions=[1]) as con:
-        assert con.sql("SELECT count(DISTINCT synapse_id) FROM v1.synapse_regions").fetchall() == [(4000,)]
+        assert con.sql("SELECT count(DISTINCT synapse_id) FROM v1.synapse_regions").fetchall() == [(1500,)]
         before = pl.DataFrame(get_region_connectivity(con, materialization=1))
-        older = placed(synapses.slice(0, 4000), meshes).group_by("region", "pre", "post").agg(pl.len())
+        older = placed(synapses.slice(0, 1500), meshes).group_by("region", "pre", "post").agg(pl.len())
         assert set(before.rows()) == set(older.rows())
         matrix = NestedMatrix.from_connection(con, region="ball", materialization=1)
         assert {ROOT + 1, ROOT + 100} <= set(matrix.ordered_neurons)
@@ -249,6 +250,7 @@ def test_a_new_version_tests_new_synapses_alone(synapses: pa.Table, meshes: Regi
 
 def test_other_commits_carry_the_regions(synapses: pa.Table, meshes: Regions, tmp_path: Path) -> None:
     """The table stays when another table of the version comes; everything else stayed when it came."""
+    synapses = synapses.slice(0, 500)
     warehouse = make_warehouse(tmp_path)
     add_synapses(warehouse, synapses)
     before = current(warehouse)

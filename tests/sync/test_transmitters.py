@@ -169,6 +169,14 @@ def small(tmp_path: Path) -> Warehouse:
     return warehouse
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Return a warehouse of few synapses into which nothing is imported."""
+    warehouse = make_warehouse(tmp_path_factory.mktemp("untouched"))
+    add_synapses(warehouse, synapse_table(200))
+    return warehouse
+
+
 @pytest.mark.parametrize("kind", sorted(WRITE))
 def test_files_of_every_kind_under_their_own_names(small: Warehouse, tmp_path: Path, kind: str) -> None:
     """Parquet, Feather and CSV bring the same rows; other names are known; columns that are no prediction are told."""
@@ -239,7 +247,7 @@ GOOD = {"synapse_id": [1000, 1001], "gaba": [0.5, 0.25], "glutamate": [0.25, 0.5
     ],
 )
 def test_files_that_could_mislead_are_refused(
-    small: Warehouse, tmp_path: Path, rows: dict[str, list[object]], error: type[Exception], said: str
+    untouched: Warehouse, tmp_path: Path, rows: dict[str, list[object]], error: type[Exception], said: str
 ) -> None:
     """Logits, halves of rows, repeats, bent ids, files of other datasets: refused in words, nothing is committed."""
     frame = pl.DataFrame(rows, strict=False)
@@ -249,11 +257,11 @@ def test_files_that_could_mislead_are_refused(
     if "synapse_id" in frame.columns and frame["synapse_id"].dtype == pl.Int64:
         frame = frame.with_columns(pl.col("synapse_id").replace({1000: ids[0], 1001: ids[1]}))
     frame.write_parquet(tmp_path / "nt.parquet")
-    before = current(small)
+    before = current(untouched)
     with pytest.raises(error, match=said):
-        import_predictions(small, open_predictions(tmp_path / "nt.parquet"))
-    assert current(small) == before
-    assert [key for key in staged(small) if key.table == "nt_predictions"] == []
+        import_predictions(untouched, open_predictions(tmp_path / "nt.parquet"))
+    assert current(untouched) == before
+    assert [key for key in staged(untouched) if key.table == "nt_predictions"] == []
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
@@ -274,9 +282,9 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
         open_predictions(tmp_path / "cut.csv", id_column="neuron")
 
 
-def test_without_predictions_it_is_said(small: Warehouse) -> None:
+def test_without_predictions_it_is_said(untouched: Warehouse) -> None:
     """Asked before anything was imported, it is said how to import."""
-    with crantdb.connect(small.root) as con:
+    with crantdb.connect(untouched.root) as con:
         with pytest.raises(NoSuchTable, match="crantdb import nt"):
             get_transmitter_predictions(con, ROOT + 1, update_ids=False)
         assert con.sql(f"FROM neuron_transmitters({ROOT + 1})").fetchall() == []

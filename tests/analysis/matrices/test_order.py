@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crantdb.analysis.matrices.axis import build_axis, label_key, read_annotations
@@ -77,6 +77,7 @@ def test_within_a_type_neurons_keep_the_annotations_order() -> None:
     assert shown(rows, order(within={"A": "id"})) == [4, 30, 100]
 
 
+@settings(max_examples=30)
 @given(st.permutations(RING), st.permutations(RING))
 def test_the_ring_is_ordered_by_its_columns(first: list[str], second: list[str]) -> None:
     """EPG/PEG stand in the order of their columns around the ellipsoid body, whatever the rows' order; equal ones by row."""
