@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sync.l2 import L2Report
     from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.state import Snapshot
 
 _SHOWN = 10
 _MEAN_IDS = 420
@@ -78,6 +79,16 @@ def run_l2(
     with progress_for(settings) as progress:
         report = sync_l2(cave, warehouse, config, wanted, progress, memory=memory)
     _told(settings, report)
+
+
+def skeletons_due(snapshot: Snapshot) -> str | None:
+    """Return a line where L2 data are mirrored but the main version has no skeletons of them yet, else None."""
+    if "l2.l2_members" not in snapshot.shared or "derived.neuron_metrics" in snapshot.main.tables:
+        return None
+    return (
+        f"skeletons of version {snapshot.main.version} are not made yet: crantdb sync l2 makes them of what is mirrored, "
+        f"and asks only for roots that are new"
+    )
 
 
 def planned_l2(

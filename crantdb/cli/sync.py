@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crantdb.cli.draw import progress_for
-from crantdb.cli.l2 import choosing_roots, planned_l2, run_l2
+from crantdb.cli.l2 import choosing_roots, planned_l2, run_l2, skeletons_due
 from crantdb.cli.output import output_for
 from crantdb.cli.seatable import Asked, open_seatable, said_of_bases
 from crantdb.cli.settings import Settings, verb
@@ -214,6 +214,9 @@ def sync_verb(
                 memory=given["memory"],
             )
             _report(settings, report)
+            due = skeletons_due(report.snapshot)
+            if due is not None and "l2" not in sources:
+                settings.say(due)
         if "l2" in sources and cave is not None:
             ways = {name: given[name] for name in ("text_file", "where", "memory")}
             run_l2(settings, warehouse, config, cave, roots=roots, **ways)

@@ -75,6 +75,23 @@ def test_a_second_sync_of_l2_says_what_is_still_missing(
     assert told["missing"] > 0
 
 
+def test_a_new_version_says_that_its_skeletons_are_due(
+    served: Sandbox, roots: list[int], tmp_path: Path
+) -> None:
+    """After a sync to another version, skeletons are announced as due; `sync l2` makes them without asking for graphs."""
+    words = ["--table", "nuclei_v1", "--warehouse", tmp_path / "wh"]
+    assert run("init", tmp_path / "wh", "--datastack", "sandbox_ant", "--cave-server", served.url).code == 0
+    assert run("sync", "cave", "--version", "3", *words).code == 0
+    assert run("sync", "l2", *map(str, roots), "--warehouse", tmp_path / "wh").code == 0
+    moved = run("sync", "cave", "--version", "5", *words)
+    assert "skeletons of version 5 are not made yet" in moved.err
+    served.log.clear()
+    assert run("sync", "l2", *map(str, roots), "--warehouse", tmp_path / "wh").code == 0
+    assert served.log.count("lvl2_graph") == 0
+    again = run("sync", "cave", "--version", "5", *words)
+    assert "not made yet" not in again.err
+
+
 def test_a_dry_run_asks_nothing_of_l2(place: Path, served: Sandbox, roots: list[int]) -> None:
     """It counts roots, those that are new and the ids to ask for again, and sends no request for them."""
     served.log.clear()
