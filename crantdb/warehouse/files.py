@@ -46,6 +46,7 @@ class FileWriter:
         key: the column the rows are sorted by first, whose range each file records; None without one.
         full_rows: from this many rows on a file ends at the next change of the key.
         file_rows: a file never has more rows.
+        group_rows: rows of a row group, which are in memory together; `ROW_GROUP_ROWS` by default.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class FileWriter:
         key: str | None,
         full_rows: int = FULL_ROWS,
         file_rows: int = FILE_ROWS,
+        group_rows: int | None = None,
     ) -> None:
         self._folder = folder
         self._stem = stem
@@ -64,6 +66,7 @@ class FileWriter:
         self._key = key
         self._full_rows = full_rows
         self._file_rows = file_rows
+        self._group_rows = group_rows or ROW_GROUP_ROWS
 
     def write(self, tables: Iterable[pa.Table]) -> tuple[StagedFile, ...]:
         """Write everything; return the files, at least one.
@@ -100,7 +103,7 @@ class FileWriter:
 
     def _next_group(self, source: _Source, written: int, last: int | None) -> tuple[pa.Table, bool]:
         """Return the next row group of a file, and whether the file ends with it."""
-        group = source.peek(min(ROW_GROUP_ROWS, self._file_rows - written))
+        group = source.peek(min(self._group_rows, self._file_rows - written))
         if self._key is None or written + group.num_rows <= self._full_rows:
             source.skip(group.num_rows)
             return group, False

@@ -31,6 +31,7 @@ def stage_whole(
     tables: Iterable[pa.Table],
     *,
     order: tuple[str, ...] = (),
+    group_rows: int | None = None,
 ) -> StagedTable:
     """Write a stream of rows into the files of a staged table.
 
@@ -40,6 +41,7 @@ def stage_whole(
         schema: the columns.
         tables: the rows, in the order that `order` says, in pieces of any size.
         order: the columns the rows are sorted by, as the caller promises; `verify --deep` holds it to that.
+        group_rows: rows of a row group, which are in memory together: fewer for rows that are wide.
 
     Raises:
         StorageError: when the disk refuses.
@@ -47,5 +49,8 @@ def stage_whole(
     folder = warehouse.staging_folder(key.folder())
     shutil.rmtree(folder, ignore_errors=True)
     write_bytes(folder / "key.json", json.dumps(asdict(key), indent=1).encode())
-    files = FileWriter(folder / "done", uuid.uuid4().hex[:8], schema, key=key.sort_key).write(tables)
+    writer = FileWriter(
+        folder / "done", uuid.uuid4().hex[:8], schema, key=key.sort_key, group_rows=group_rows
+    )
+    files = writer.write(tables)
     return StagedTable(key, schema, files, sum(file.rows for file in files), order)

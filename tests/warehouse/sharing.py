@@ -34,7 +34,25 @@ def events(numbers: Iterable[int]) -> pa.Table:
     """Return rows of a log: a number and a text."""
     found = list(numbers)
     return pa.table(
-        {"operation_id": pa.array(found, pa.int64()), "what": pa.array([f"edit {n}" for n in found], pa.string())}
+        {
+            "operation_id": pa.array(found, pa.int64()),
+            "what": pa.array([f"edit {n}" for n in found], pa.string()),
+        }
+    )
+
+
+def births(roots: Iterable[int]) -> pa.Table:
+    """Return rows of the declared log `root_history`."""
+    found, moment = list(roots), FETCHED.replace(tzinfo=None)
+    return pa.table(
+        {
+            "root_id": pa.array(found, pa.int64()),
+            "event": pa.array(["born"] * len(found), pa.string()),
+            "happened_at": pa.array([moment] * len(found), pa.timestamp("us")),
+            "since": pa.array([None] * len(found), pa.timestamp("us")),
+            "operation_id": pa.array(found, pa.int64()),
+            "related_ids": pa.array([[]] * len(found), pa.list_(pa.int64())),
+        }
     )
 
 
@@ -65,7 +83,7 @@ def mirrored(
 
 
 def logged(
-    warehouse: Warehouse, rows: pa.Table, table: str = "root_history", *, hours: float = 0
+    warehouse: Warehouse, rows: pa.Table, table: str = "edits", *, hours: float = 0
 ) -> tuple[ValidTable, TableFacts]:
     """Return rows of a log, ready for a commit."""
     key = shared_key("history", table, sort_key="operation_id")

@@ -21,6 +21,7 @@ from crantdb.warehouse.verify import verify
 from tests.warehouse.making import add, cells, make_warehouse, tree
 from tests.warehouse.sharing import (
     FETCHED,
+    births,
     events,
     logged,
     mirrored,
@@ -74,7 +75,7 @@ def test_files_lie_where_the_design_says(warehouse: Warehouse) -> None:
     )
     tables = warehouse.root / "tables"
     folders = {str(path.parent.relative_to(tables)) for path in tables.rglob("*.parquet")}
-    assert folders == {"seatable/%41nts/%4Dy%20%43ells/fetched=20260701T083000Z", "history/root_history"}
+    assert folders == {"seatable/%41nts/%4Dy%20%43ells/fetched=20260701T083000Z", "history/edits"}
 
 
 def test_other_shared_tables_are_carried_and_one_is_replaced(warehouse: Warehouse) -> None:
@@ -112,12 +113,12 @@ def test_a_log_grows(warehouse: Warehouse) -> None:
     share(warehouse, appended=[logged(warehouse, events([1, 2]))])
     share(warehouse, appended=[logged(warehouse, events([5]), hours=1)])
     made = share(warehouse, appended=[logged(warehouse, events([]), hours=2)])
-    log = made.shared["history.root_history"]
+    log = made.shared["history.edits"]
     assert (log.kind, log.rows, log.rows_expected, len(log.files)) == (LOG, 3, 3, 2)
     assert (log.fetched_at, log.sort_order) == (FETCHED + timedelta(hours=2), ("operation_id",))
     assert [(file.key_min, file.key_max) for file in log.files] == [(1, 2), (5, 5)]
     with connect(warehouse.root) as con:
-        assert ids(con, "history.root_history") == [1, 2, 5]
+        assert ids(con, "history.edits") == [1, 2, 5]
 
 
 def test_a_log_may_be_out_of_order_from_file_to_file(warehouse: Warehouse) -> None:
@@ -134,9 +135,9 @@ def test_a_log_is_compacted_but_never_shortened(warehouse: Warehouse) -> None:
     with pytest.raises(ValidationError, match="a log keeps its 3 rows"):
         share(warehouse, shared=[logged(warehouse, events([0, 1]))])
     made = share(warehouse, shared=[logged(warehouse, events([0, 1, 2]))])
-    assert len(made.shared["history.root_history"].files) == 1
+    assert len(made.shared["history.edits"].files) == 1
     with connect(warehouse.root) as con:
-        assert ids(con, "history.root_history") == [0, 1, 2]
+        assert ids(con, "history.edits") == [0, 1, 2]
 
 
 def test_rows_with_other_columns_do_not_come_behind(warehouse: Warehouse) -> None:
@@ -200,7 +201,7 @@ def test_tables_of_our_own_stand_in_main(warehouse: Warehouse) -> None:
     add(warehouse, {"cells": cells([1])}, 1)
     with connect(warehouse.root, versions=[1]) as con:
         assert ids(con, "root_history") == ids(con, "v1.root_history") == []
-    share(warehouse, appended=[logged(warehouse, events([3]))])
+    share(warehouse, appended=[logged(warehouse, births([3]), "root_history")])
     with connect(warehouse.root, versions=[1]) as con:
         assert ids(con, "main.root_history") == ids(con, "v1.root_history") == [3]
     assert scan("root_history", warehouse.root).collect().height == 1
@@ -253,7 +254,7 @@ def test_a_damaged_manifest_does_not_cost_the_logs(warehouse: Warehouse) -> None
     path.write_bytes(b"{}")
     with pytest.raises(CorruptWarehouse):
         current(warehouse)
-    assert rollback(warehouse, 1).shared["history.root_history"].rows == 2
+    assert rollback(warehouse, 1).shared["history.edits"].rows == 2
 
 
 def test_expire_keeps_what_the_current_snapshot_shares(warehouse: Warehouse) -> None:
@@ -271,16 +272,16 @@ def test_expire_keeps_what_the_current_snapshot_shares(warehouse: Warehouse) -> 
     assert all("seatable" in path for path in before - after)
     with connect(warehouse.root) as con:
         assert ids(con, "seatable.a") == ["r0002"]
-        assert ids(con, "history.root_history") == [0, 1, 2]
+        assert ids(con, "history.edits") == [0, 1, 2]
 
 
 def test_expire_leaves_files_of_what_is_being_staged(warehouse: Warehouse) -> None:
     """A file that a killed commit linked is left alone while its table is staged, and goes when it is not."""
     share(warehouse, appended=[logged(warehouse, events([1]))])
-    stray = warehouse.root / "tables/history/root_history/x-part-00000.parquet"
+    stray = warehouse.root / "tables/history/edits/x-part-00000.parquet"
     stray.write_bytes(b"left by a kill")
     valid_shared(
-        warehouse, shared_key("history", "root_history", sort_key="operation_id"), events([2]), "operation_id"
+        warehouse, shared_key("history", "edits", sort_key="operation_id"), events([2]), "operation_id"
     )
     rules = Rules(keep_versions=None, keep_days=None, grace_days=0)
     expire(warehouse, rules)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from crantdb.warehouse.state import TableState
 
 ROW_ID = "_id"
+GROUP_ROWS = 16_384
+"""Rows of a row group: a row of SeaTable takes kilobytes, its raw JSON among them."""
 
 
 def shared_key(config: Config, schema: str, table: str, base: str | None = None) -> StagingKey:
@@ -43,7 +45,7 @@ def stage_table(
     """
     key = shared_key(config, "seatable", table.info.name, read.info.name)
     pieces = in_order(table.info.name, map(_as_table, table.pieces()))
-    staged = stage_whole(warehouse, key, table.schema, pieces, order=(ROW_ID,))
+    staged = stage_whole(warehouse, key, table.schema, pieces, order=(ROW_ID,), group_rows=GROUP_ROWS)
     valid = validate(
         staged,
         rows_expected=table.rows,
