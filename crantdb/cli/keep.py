@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,11 +15,14 @@ from crantdb.errors import CrantdbError
 from crantdb.warehouse.expire import GRACE_DAYS, Rules, expire, plan_expiry
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.lock import writing
+from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.register import register
 from crantdb.warehouse.rollback import rollback
 from crantdb.warehouse.verify import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from crantdb.warehouse.expire import Expiry
 
 
@@ -66,11 +71,20 @@ def rollback_verb(settings: Settings, number: int) -> None:
 )
 @click.option("--keep-days", type=click.IntRange(min=0, max=36500), help="Keep snapshots made in D days.")
 @click.option(
+    "--full-versions",
+    type=click.IntRange(min=1),
+    help="Of versions older than the newest N that are kept, keep only what differs in their synapse tables. "
+    "Alone it keeps every version.",
+)
+@click.option(
     "--grace-days",
     type=click.IntRange(min=0, max=36500),
     default=GRACE_DAYS,
     show_default=True,
     help="Days for which data files stay after their last snapshot expired.",
+)
+@click.option(
+    "--memory", help="Memory to compare versions in, e.g. 8GB (default: a quarter of what there is)."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would go; change nothing.")
 def expire_verb(
@@ -78,24 +92,31 @@ def expire_verb(
     *,
     keep_versions: int | None,
     keep_days: int | None,
+    full_versions: int | None,
     grace_days: int,
+    memory: str | None,
     dry_run: bool,
 ) -> None:
     """Let snapshots go that no rule keeps; the current one always stays. Try it with --dry-run first."""
     if keep_versions is None and keep_days is None:
-        msg = "say what is to stay: --keep-versions N, --keep-days D, or both"
-        raise click.UsageError(msg)
+        if full_versions is None:
+            msg = "say what is to stay: --keep-versions N, --keep-days D, --full-versions N, or some of them"
+            raise click.UsageError(msg)
+        keep_versions = sys.maxsize
     warehouse = open_warehouse(settings.warehouse)
-    rules = Rules(keep_versions, keep_days, grace_days)
+    rules = Rules(keep_versions, keep_days, grace_days, full_versions)
+    promise = promised_bytes(memory)
     if dry_run:
         found = plan_expiry(warehouse, rules)
     else:
-        with writing(warehouse, "expire"):
-            found = expire(warehouse, rules)
+        with writing(warehouse, "expire"), _comparing(settings, full_versions) as said:
+            found = expire(warehouse, rules, memory_bytes=promise, on_version=said)
     if found is None:
         settings.say("there is no snapshot yet: nothing to expire")
         return
     output_for(settings.output).record(_what_goes(found))
+    for version, reason in sorted(found.whole.items()):
+        settings.say(f"note: version {version} stays whole: {reason}")
     settings.say("this was a dry run: nothing was changed" if dry_run else "done")
     if not dry_run:
         _register(settings)
@@ -110,8 +131,20 @@ def _what_goes(found: Expiry) -> list[tuple[str, Any]]:
         ("bytes deleted", sum(file.bytes for file in found.files)),
         ("files waiting", len(found.waiting)),
         ("bytes waiting", sum(file.bytes for file in found.waiting)),
+        ("versions kept as layers now", list(found.layered)),
         ("current snapshot", found.current.number),
     ]
+
+
+@contextlib.contextmanager
+def _comparing(settings: Settings, full_versions: int | None) -> Iterator[Callable[[int], None]]:
+    """Show which version is compared with the next newer one."""
+    quiet = full_versions is None or not settings.console.is_terminal
+    with Progress(console=settings.console, transient=True, disable=quiet) as bar:
+        task = bar.add_task("expiring", total=None)
+        yield lambda version: bar.update(
+            task, description=f"comparing version {version} with the next newer one"
+        )
 
 
 @verb("register")

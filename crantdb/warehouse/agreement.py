@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from crantdb.warehouse.edges import EDGES, edges_of
 from crantdb.warehouse.relations import files_of, ident
+from crantdb.warehouse.rows import key_ranges, rows_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,7 +78,7 @@ class _Comparison:
     def same(self, one: TableState, other: TableState) -> str | None:
         """Compare two tables as bags of rows, in the columns of the second."""
         columns = [column.name for column in other.columns]
-        first, second = (self._sum(self._files(table), columns) for table in (one, other))
+        first, second = (sums(self._files(table), columns) for table in (one, other))
         if first[0] != second[0]:
             return f"holds {second[0]:,} rows, {one.key} {first[0]:,}"
         return None if first == second else f"holds other rows than {one.key}"
@@ -92,23 +93,34 @@ class _Comparison:
         batches = (batch for table in edges_of(self._runs()) for batch in table.to_batches())
         made = self._con.from_arrow(pa.RecordBatchReader.from_batches(EDGES, batches))
         wanted = ["pre_root_id", "post_root_id", "syn_count"]
-        if self._sum(made, wanted) != self._sum(self._files(form), wanted):
+        if sums(made, wanted) != sums(self._files(form), wanted):
             return f"holds other edges than the synapses of {self._main.key} make"
         return None
 
     def _files(self, table: TableState) -> duckdb.DuckDBPyRelation:
         """Return a table's rows."""
-        return self._con.from_parquet(files_of(self._warehouse, table), hive_partitioning=False)
+        return self._con.sql(rows_sql(self._warehouse, table))
 
     def _runs(self) -> Iterator[pa.Table]:
         """Yield the roots of the synapses in their order."""
+        if self._main.layers is not None:
+            yield from self._sorted_runs()
+            return
         for path in files_of(self._warehouse, self._main):
             content = pq.ParquetFile(path)
             for number in range(content.num_row_groups):
                 yield content.read_row_group(number, columns=[_PRE, _POST])
 
-    def _sum(self, rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> tuple[int, ...]:
-        """Return what tells two bags of rows apart, whatever their order: their number and sums of their hashes."""
-        row = f"hash({', '.join(ident(name) for name in columns)})"
-        [found] = rows.aggregate(f"count(*), coalesce(sum({row}::HUGEINT), 0), bit_xor({row})").fetchall()
-        return tuple(found)
+    def _sorted_runs(self) -> Iterator[pa.Table]:
+        """Yield the roots of synapses that are kept as layers, in order: a range is sorted at a time."""
+        rows = f"({rows_sql(self._warehouse, self._main)}) AS found"
+        for condition in key_ranges(self._con, rows, _PRE, self._main.rows):
+            query = f"SELECT {_PRE}, {_POST} FROM {rows} WHERE {condition} ORDER BY ALL"
+            yield self._con.sql(query).to_arrow_table()
+
+
+def sums(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> tuple[int, ...]:
+    """Return what tells two bags of rows apart, whatever their order: their number and sums of their hashes."""
+    row = f"hash({', '.join(ident(name) for name in columns)})"
+    [found] = rows.aggregate(f"count(*), coalesce(sum({row}::HUGEINT), 0), bit_xor({row})").fetchall()
+    return tuple(found)

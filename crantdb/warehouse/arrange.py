@@ -173,6 +173,13 @@ class FormsWriter:
         made = merge_sorted(self._con, files, replaced, columns, order=order, into=into, summing=self._pool)
         return self._made(name, made, schema, order)
 
+    def of_table(self, name: str, relation: str, order: tuple[str, ...]) -> StagedTable:
+        """Sort the rows of a relation of the connection and write them, under a name of their own."""
+        into = self._staging.done / name / f"{self._run}-{name}"
+        rows = self._con.table(relation)
+        files = write_sorted(self._con, rows, rows.columns, order=order, into=into, summing=self._pool)
+        return self._made(name, files, pq.read_schema(files[0].path).remove_metadata(), order)
+
     def beside(
         self, name: str, tables: Iterator[pa.Table], schema: pa.Schema, order: tuple[str, ...]
     ) -> Future[StagedTable]:

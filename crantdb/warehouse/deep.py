@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from crantdb.warehouse.state import LOG
+from crantdb.warehouse.state import LOG, Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -42,7 +42,9 @@ def look_into(path: Path, file: DataFile, table: TableState) -> Content:
     try:
         content = pq.ParquetFile(path)
         names = content.schema_arrow.names
-        if names != [column.name for column in table.columns]:
+        wanted = [column.name for column in table.columns]
+        # Below layers a file may be of a version that had further columns.
+        if names != wanted and (table.layers is None or not set(wanted) <= set(names)):
             return Content(f"has the columns {names}, not those of its manifest")
         seen = _Seen(table)
         for batch in content.iter_batches(BATCH_ROWS):
@@ -105,6 +107,17 @@ class _Seen:
 def order_of(table: TableState) -> tuple[str, ...]:
     """Return the columns a table says it is sorted by; before orders were written down, that was its key."""
     return table.sort_order or ((table.sort_key,) if table.sort_key else ())
+
+
+def parts_of(table: TableState) -> Iterator[tuple[DataFile, TableState]]:
+    """Yield each file of a table that is kept as layers, with a table as which it can be read."""
+    if table.layers is None:
+        return
+    gone = replace(table, columns=(Column("id", "BIGINT"),), sort_key="id", sort_order=("id",), layers=None)
+    for step in table.layers.steps:
+        yield from ((file, table) for file in step.rows)
+        yield from ((file, gone) for file in step.dropped)
+    yield from ((file, table) for file in table.layers.base)
 
 
 def is_strict(table: TableState) -> bool:

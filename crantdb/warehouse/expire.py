@@ -6,31 +6,28 @@ ledger, the manifests, and only then, past the grace period, data files that no 
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
 from crantdb.warehouse.commit import write_manifest
 from crantdb.warehouse.durable import storage_errors, sync_folder
-from crantdb.warehouse.layout import relative
 from crantdb.warehouse.ledger import Expired, read_ledger, unlisted_since, write_ledger
+from crantdb.warehouse.leftovers import Leftover, delete, files_listed, leftovers
 from crantdb.warehouse.manifest import read_manifest, tool_version
-from crantdb.warehouse.staging import staged
+from crantdb.warehouse.memory import promised_bytes
 from crantdb.warehouse.state import Snapshot, renumbered
+from crantdb.warehouse.thinning import are_whole, thin, to_thin
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.state import VersionState
+    from crantdb.warehouse.thinning import Thinned
 
 GRACE_DAYS = 7
-
-_OURS = re.compile(r".+-part-[0-9]+\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +39,14 @@ class Rules:
             for none.
         keep_days: snapshots made in so many days stay; None for none.
         grace_days: days for which a data file stays after the last manifest that listed it.
+        full_versions: how many of the newest kept versions stay whole; of older ones only what differs is kept
+            (see `thinning`). None for all.
     """
 
     keep_versions: int | None
     keep_days: float | None
     grace_days: float = GRACE_DAYS
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """A data file that no kept manifest lists: its path, its bytes, and since when it is so."""
-
-    path: Path
-    bytes: int
-    since: datetime
+    full_versions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +60,9 @@ class Expiry:
         versions: the materialization versions that are then no longer kept.
         files: the data files that are deleted now.
         waiting: those that no kept manifest lists either, deleted once their grace period is over.
+        layered: versions whose synapse tables are from now on kept as what differs from newer ones. Before it is
+            done: those that are whole and need not be.
+        whole: those that stay whole although they need not, with the reason; empty before it is done.
     """
 
     current: Snapshot
@@ -77,10 +71,20 @@ class Expiry:
     versions: tuple[int, ...]
     files: tuple[Leftover, ...]
     waiting: tuple[Leftover, ...]
+    layered: tuple[int, ...] = ()
+    whole: Mapping[int, str] = field(default_factory=dict)
 
 
-def plan_expiry(warehouse: Warehouse, rules: Rules, *, now: datetime | None = None) -> Expiry | None:
+def plan_expiry(
+    warehouse: Warehouse, rules: Rules, *, now: datetime | None = None, thinned: Thinned | None = None
+) -> Expiry | None:
     """Return what `expire` would do now; None for a warehouse without a snapshot. Writes nothing.
+
+    Args:
+        warehouse: where.
+        rules: what is kept.
+        now: the moment of it.
+        thinned: what has been made of older versions; without it the files that this would free are not known.
 
     Raises:
         CorruptWarehouse, WarehouseTooNew: when a manifest cannot be read: what it lists is not known then.
@@ -91,10 +95,15 @@ def plan_expiry(warehouse: Warehouse, rules: Rules, *, now: datetime | None = No
         return None
     old = snapshots[-1]
     fresh = _without_lost(old, snapshots, rules, now)
+    layered: Sequence[int] = ()
+    if thinned is not None:
+        fresh, layered = _with_layers(old, fresh, thinned, now), thinned.changed
+    elif rules.full_versions is not None:
+        layered = are_whole(warehouse, fresh, to_thin(fresh, rules.full_versions))
     going = _going(snapshots, fresh, rules, now)
     staying = [fresh, *_others(snapshots, going)]
     since = unlisted_since([*_known(warehouse), *_entries(going, staying, now)])
-    left = _leftovers(warehouse, staying, since)
+    left = leftovers(warehouse, staying, since)
     over = [file for file in left if now - file.since >= timedelta(days=rules.grace_days)]
     return Expiry(
         current=fresh,
@@ -103,11 +112,27 @@ def plan_expiry(warehouse: Warehouse, rules: Rules, *, now: datetime | None = No
         versions=tuple(sorted(set(old.versions) - set(fresh.versions))),
         files=tuple(over),
         waiting=tuple(file for file in left if file not in over),
+        layered=tuple(sorted(layered)),
+        whole={} if thinned is None else thinned.stayed,
     )
 
 
-def expire(warehouse: Warehouse, rules: Rules, *, now: datetime | None = None) -> Expiry | None:
+def expire(
+    warehouse: Warehouse,
+    rules: Rules,
+    *,
+    now: datetime | None = None,
+    memory_bytes: int | None = None,
+    on_version: Callable[[int], None] | None = None,
+) -> Expiry | None:
     """Let go what no rule keeps. The caller holds the warehouse for writing.
+
+    Args:
+        warehouse: where.
+        rules: what is kept.
+        now: the moment of it.
+        memory_bytes: the memory promise for comparing versions (default: as `promised_bytes`).
+        on_version: hears of each version before it is compared with the next newer one.
 
     Killed at any moment, no manifest that is there lists a file that is not; run again, it goes on.
 
@@ -117,19 +142,26 @@ def expire(warehouse: Warehouse, rules: Rules, *, now: datetime | None = None) -
     Raises:
         CorruptWarehouse, WarehouseTooNew: when a manifest cannot be read; nothing was changed.
         CommitConflict: when another commit came between; nothing was changed.
+        ValidationError: when what is kept of a version does not give its very rows; nothing was changed.
         StorageError: when the disk refuses.
     """
     now = now or datetime.now(UTC)
     plan = plan_expiry(warehouse, rules, now=now)
     if plan is None:
         return None
+    if rules.full_versions is not None:
+        promise = memory_bytes or promised_bytes()
+        thinned = thin(
+            warehouse, plan.current, rules.full_versions, memory_bytes=promise, on_version=on_version
+        )
+        plan = plan_expiry(warehouse, rules, now=now, thinned=thinned) or plan
     if plan.commits:
         write_manifest(warehouse, plan.current)
     _remove_manifests(warehouse, plan.snapshots, now)
     # Looked at anew: where the LOCK does not hold, a commit may have taken up a file since the plan.
     again = plan_expiry(warehouse, Rules(None, float("inf"), rules.grace_days), now=now)
     last = plan if again is None else again
-    _delete(warehouse, last.files)
+    delete(warehouse, last.files)
     return replace(plan, files=last.files, waiting=last.waiting)
 
 
@@ -161,23 +193,49 @@ def _read_all(warehouse: Warehouse) -> list[Snapshot]:
 
 def _is_young(snapshot: Snapshot, rules: Rules, now: datetime) -> bool:
     """Tell whether the rule of days keeps a snapshot."""
-    if rules.keep_days is None:
-        return False
-    return (now - snapshot.committed_at).total_seconds() < rules.keep_days * 86_400
+    return _is_recent(snapshot.committed_at, rules, now)
+
+
+def _is_recent(moment: datetime, rules: Rules, now: datetime) -> bool:
+    """Tell whether the rule of days keeps what was made at a moment."""
+    return rules.keep_days is not None and (now - moment).total_seconds() < rules.keep_days * 86_400
 
 
 def _without_lost(old: Snapshot, snapshots: Sequence[Snapshot], rules: Rules, now: datetime) -> Snapshot:
     """Return the current snapshot if all it names stays, else the one to commit: the same without what goes."""
-    young = {snapshot.number for snapshot in snapshots if _is_young(snapshot, rules, now)}
-    there = {snapshot.number for snapshot in snapshots}
+    made = {snapshot.number: snapshot.committed_at for snapshot in snapshots}
+    held = {(s.number, state.version): state.held_since for s in snapshots for state in s.older}
     newest = set(sorted(old.versions, reverse=True)[: rules.keep_versions or 0])
-    kept = {v: n for v, n in old.versions.items() if n in there and (v in newest or n in young)}
+    kept = {
+        v: n
+        for v, n in old.versions.items()
+        if n in made and (v in newest or _is_recent(held.get((n, v)) or made[n], rules, now))
+    }
     if old.main.version is not None:
         # The current manifest lists the main version's files itself: it need not lean on an older one.
         kept[old.main.version] = kept.get(old.main.version, old.number)
     if kept == dict(old.versions):
         return old
-    added = old.added if old.added is not None and old.added.version in kept else None
+    return _fresh(
+        old, kept, [s for s in old.older if s.version is not None and kept.get(s.version) == old.number], now
+    )
+
+
+def _with_layers(old: Snapshot, fresh: Snapshot, thinned: Thinned, now: datetime) -> Snapshot:
+    """Return the snapshot to commit, which stands for every version that is kept as layers; as it was without news."""
+    if not thinned.changed:
+        return fresh
+    kept = {v: old.number if n == fresh.number else n for v, n in fresh.versions.items()}
+    kept |= {state.version: old.number for state in thinned.older if state.version is not None}
+    return _fresh(old, kept, thinned.older, now)
+
+
+def _fresh(old: Snapshot, kept: Mapping[int, int], older: Sequence[VersionState], now: datetime) -> Snapshot:
+    """Return the current snapshot anew, with the versions it keeps and those of them that it has as layers."""
+    thin_versions = {state.version for state in older}
+    added = old.added
+    if added is not None and (added.version not in kept or added.version in thin_versions):
+        added = None
     fresh = replace(
         old,
         parent=old.number,
@@ -186,6 +244,7 @@ def _without_lost(old: Snapshot, snapshots: Sequence[Snapshot], rules: Rules, no
         tool=tool_version(),
         added=added,
         versions=kept,
+        older=tuple(older),
     )
     return renumbered(fresh, old.number + 1)
 
@@ -202,14 +261,6 @@ def _others(snapshots: Sequence[Snapshot], going: Sequence[Snapshot]) -> list[Sn
     return [snapshot for snapshot in snapshots if snapshot.number not in numbers]
 
 
-# --- which files -------------------------------------------------------------------------------------
-
-
-def _files_of(snapshots: Collection[Snapshot]) -> set[str]:
-    """Return the paths of every data file that any of the snapshots lists."""
-    return {file.path for snapshot in snapshots for table in snapshot.tables() for file in table.files}
-
-
 def _known(warehouse: Warehouse) -> list[Expired]:
     """Return what the ledger says of snapshots that are truly gone."""
     return [entry for n, entry in read_ledger(warehouse).items() if not warehouse.manifest(n).exists()]
@@ -217,45 +268,8 @@ def _known(warehouse: Warehouse) -> list[Expired]:
 
 def _entries(going: Sequence[Snapshot], staying: Sequence[Snapshot], now: datetime) -> list[Expired]:
     """Return what the ledger is to say of snapshots that go."""
-    listed = _files_of(staying)
-    return [Expired(s.number, now, tuple(sorted(_files_of([s]) - listed))) for s in going]
-
-
-def _leftovers(
-    warehouse: Warehouse, staying: Sequence[Snapshot], since: dict[str, datetime]
-) -> list[Leftover]:
-    """Return the data files on disk that no staying snapshot lists.
-
-    One that the ledger does not know was never in a snapshot: a kill left it between link and manifest. Its
-    age is then that of the link. Files of a version that is being staged are left alone, as the next try
-    takes up what lies there.
-    """
-    listed = _files_of(staying)
-    keys = staged(warehouse)
-    busy = {f"version={key.version}" for key in keys if key.version is not None}
-    shared = [warehouse.shared_folder(k.schema, k.table, k.base, None) for k in keys if k.version is None]
-    result = []
-    for path in _data_files(warehouse):
-        name = relative(warehouse, path)
-        if name in listed or path.parent.name in busy or any(map(path.is_relative_to, shared)):
-            continue
-        try:
-            found = path.stat()
-        except FileNotFoundError:  # as above
-            continue
-        made = datetime.fromtimestamp(max(found.st_mtime, found.st_ctime), UTC)
-        result.append(Leftover(path, found.st_size, since.get(name, made)))
-    return result
-
-
-def _data_files(warehouse: Warehouse) -> Iterator[Path]:
-    """Yield every file of ours below `tables`; whatever else somebody put there is not ours to judge."""
-    for folder, inner, names in os.walk(warehouse.root / "tables"):
-        inner.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if _OURS.fullmatch(name) and not path.is_symlink():
-                yield path
+    listed = files_listed(staying)
+    return [Expired(s.number, now, tuple(sorted(files_listed([s]) - listed))) for s in going]
 
 
 # --- doing it ----------------------------------------------------------------------------------------
@@ -272,29 +286,3 @@ def _remove_manifests(warehouse: Warehouse, going: Sequence[Snapshot], now: date
         with storage_errors(path):
             path.unlink(missing_ok=True)
     sync_folder(warehouse.snapshots)
-
-
-def _delete(warehouse: Warehouse, files: Sequence[Leftover]) -> None:
-    """Delete files, and folders that are empty then; the ledger forgets those that are gone, by whose hand ever."""
-    for file in files:
-        with storage_errors(file.path):
-            file.path.unlink(missing_ok=True)
-    for folder in {file.path.parent for file in files}:
-        _remove_empty(folder, top=warehouse.root / "tables")
-    before = read_ledger(warehouse)
-    after = {
-        n: replace(e, files=tuple(f for f in e.files if (warehouse.root / f).exists()))
-        for n, e in before.items()
-    }
-    if after != before:
-        write_ledger(warehouse, after)
-
-
-def _remove_empty(folder: Path, *, top: Path) -> None:
-    """Remove a folder and those above it, up to `top`, as far as they are empty; the rest is made durable."""
-    with contextlib.suppress(OSError):
-        while folder != top:
-            folder.rmdir()
-            folder = folder.parent
-    with contextlib.suppress(FileNotFoundError):
-        sync_folder(folder)

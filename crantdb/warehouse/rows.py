@@ -1,10 +1,8 @@
-"""The rows of a table, however it is kept: as files of its own, or as layers over those of a newer version.
-
-Pure but for `scan_rows`: manifests in, SQL out.
-"""
+"""The rows of a table, however it is kept: as files of its own, or as layers over those of a newer version."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,8 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import duckdb
+
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.state import DataFile, Layers, TableState
+
+
+RANGE_ROWS = 4_000_000
+"""Rows that are compared at once, about."""
 
 
 def rows_sql(warehouse: Warehouse, table: TableState) -> str:
@@ -49,6 +53,26 @@ def scan_rows(warehouse: Warehouse, table: TableState) -> pl.LazyFrame:
 def needed_paths(warehouse: Warehouse, table: TableState) -> list[str]:
     """Return the absolute path of every file that it takes to read a table."""
     return _paths(warehouse, table.needed)
+
+
+def key_ranges(con: duckdb.DuckDBPyConnection, relation: str, key: str, rows: int) -> Iterator[str]:
+    """Yield conditions on a whole-number column that cut a relation into ranges of about `RANGE_ROWS` rows each.
+
+    Together they hold for every value, NULL included, each value in one range.
+    """
+    parts = math.ceil(rows / RANGE_ROWS)
+    cuts: list[int] = []
+    if parts > 1:
+        shares = [number / parts for number in range(1, parts)]
+        [(found,)] = con.sql(
+            f'SELECT approx_quantile("{key}", {shares}) FROM {relation} WHERE "{key}" > 1'
+        ).fetchall()
+        cuts = sorted(set(found or ()))
+    for low, high in zip([None, *cuts], [*cuts, None], strict=True):
+        limits = [f'"{key}" >= {low}'] if low is not None else []
+        limits += [f'"{key}" < {high}'] if high is not None else []
+        inside = " AND ".join(limits) or "true"
+        yield f'({inside} OR "{key}" IS NULL)' if high is None else inside
 
 
 def _parts(layers: Layers) -> Iterator[tuple[tuple[DataFile, ...], list[DataFile]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import CorruptWarehouse, WarehouseTooNew
 from crantdb.warehouse.agreement import disagreements, forms_in
-from crantdb.warehouse.deep import Content, between_files, look_into
+from crantdb.warehouse.deep import Content, between_files, look_into, parts_of
 from crantdb.warehouse.durable import sha256_of
 from crantdb.warehouse.manifest import read_manifest
 from crantdb.warehouse.state import VersionState
@@ -74,8 +74,7 @@ def _alone(table: TableState) -> VersionState:
 
 def _files(warehouse: Warehouse, states: Sequence[VersionState], *, deep: bool) -> Iterator[Checked]:
     """Check the data files of version states, each file once, then what they are together."""
-    tables = [table for state in states for table in state.tables.values()]
-    listed = {file.path: (file, table) for table in tables for file in table.files}
+    listed = _listed([table for state in states for table in state.tables.values()])
     whole: dict[str, Content] = {}
     for file, table in listed.values():
         path = warehouse.root / file.path
@@ -90,6 +89,17 @@ def _files(warehouse: Warehouse, states: Sequence[VersionState], *, deep: bool) 
         yield from _together(warehouse, states, whole)
 
 
+def _listed(tables: Sequence[TableState]) -> dict[str, tuple[DataFile, TableState]]:
+    """Return each file by its path, with a table as which it can be read."""
+    result = {file.path: (file, table) for table in tables for file in table.files}
+    for table in sorted(
+        tables, key=lambda t: t.kind == "derived"
+    ):  # a layer's files are those of a synapse table
+        for file, part in parts_of(table):
+            result.setdefault(file.path, (file, part))
+    return result
+
+
 def _together(
     warehouse: Warehouse, states: Sequence[VersionState], whole: Mapping[str, Content]
 ) -> Iterator[Checked]:
@@ -99,7 +109,8 @@ def _together(
     for state in states:
         for table in state.tables.values():
             files = _paths(table)
-            found = None if files in seen or not whole.keys() >= set(files) else between_files(table, whole)
+            unknown = files in seen or table.layers is not None or not whole.keys() >= set(files)
+            found = None if unknown else between_files(table, whole)
             seen.add(files)
             if found is not None:
                 wrong.add(files)
@@ -108,13 +119,13 @@ def _together(
             files = _paths(main, *forms.values())
             if files not in seen and _paths(main) not in wrong and whole.keys() >= set(files):
                 for form, what in disagreements(warehouse, main, forms):
-                    yield _of_no_bytes(warehouse, form.files[0].path, f"{what} ({form.key})")
+                    yield _of_no_bytes(warehouse, form.own[0].path, f"{what} ({form.key})")
             seen.add(files)
 
 
 def _paths(*tables: TableState) -> tuple[str, ...]:
     """Return the paths of every file of tables."""
-    return tuple(file.path for table in tables for file in table.files)
+    return tuple(file.path for table in tables for file in table.needed)
 
 
 def _of_no_bytes(warehouse: Warehouse, path: str, what: str) -> Checked:

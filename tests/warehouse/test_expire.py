@@ -435,6 +435,7 @@ def test_the_verb_says_what_goes_first(warehouse: Warehouse) -> None:
         "bytes deleted": size,
         "files waiting": 0,
         "bytes waiting": 0,
+        "versions kept as layers now": [],
         "current snapshot": 3,
     }
     assert not files(first) & on_disk(warehouse)

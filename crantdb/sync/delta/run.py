@@ -120,6 +120,8 @@ def _why_full(base: Base, table: RemoteTable, *, wanted: int, full_every: int) -
     """Return why a delta may not build on a version, or nothing."""
     if len(base.forms) < wanted:
         return "its forms are not all there"
+    if any(table.layers is not None for table in (base.table, *base.forms.values())):
+        return "the last version is kept as layers"
     if any("--exact" in line for line in base.table.drift):
         return "the last version was imported with --exact"
     if base.since_full + 1 >= full_every:
