@@ -39,8 +39,8 @@ class Online(Protocol):
     def is_latest(self, roots: ArrayLike, at: datetime) -> NDArray[np.bool_]:
         """Return whether each id was a current root at a moment."""
 
-    def l2_leaves(self, root: int) -> NDArray[np.int64]:
-        """Return the L2 ids of a root."""
+    def leaves(self, root: int, *, stop_layer: int | None = None) -> NDArray[np.int64]:
+        """Return the supervoxels of a root, or with ``stop_layer=2`` its L2 ids."""
 
 
 def ids_at(
@@ -223,13 +223,16 @@ def _looked_up(
 
 
 def _by_chunks(root: int, at: datetime, online: Online) -> tuple[int, float, str] | None:
-    """Return the root at a moment that has most of another root's L2 chunks, when it has more than half."""
-    leaves = online.l2_leaves(root)
-    owners, counts = np.unique(online.roots_of(leaves, at), return_counts=True)
-    # A chunk that an edit has replaced keeps the root it last had: such votes count for none.
-    stands = online.is_latest(owners, at)
-    counts, owners = counts[stands], owners[stands]
-    if not len(owners) or 2 * counts.max() <= len(leaves):
-        return None
-    kind = "edited" if len(owners) == 1 else f"split into {len(owners)}"
-    return int(owners[counts.argmax()]), float(counts.max() / len(leaves)), kind
+    """Return the root at a moment that has most of another root: of its L2 chunks, else of its supervoxels.
+
+    A chunk that an edit has replaced since says nothing; supervoxels never change, but are a hundred times as many.
+    """
+    for stop_layer in (2, None):
+        leaves = online.leaves(root, stop_layer=stop_layer)
+        owners, counts = np.unique(online.roots_of(leaves, at), return_counts=True)
+        stands = online.is_latest(owners, at)
+        counts, owners = counts[stands], owners[stands]
+        if len(owners) and 2 * counts.max() > len(leaves):
+            kind = "edited" if len(owners) == 1 else f"split into {len(owners)}"
+            return int(owners[counts.argmax()]), float(counts.max() / len(leaves)), kind
+    return None

@@ -224,13 +224,14 @@ class Chunkedgraph:
             found |= {int(root): frame_rows(text) for root, text in answer.items()}
         return found
 
-    def l2_leaves(self, root: int) -> NDArray[np.int64]:
-        """Return the L2 ids of a root, ascending.
+    def leaves(self, root: int, *, stop_layer: int | None = None) -> NDArray[np.int64]:
+        """Return the supervoxels of a root, or with ``stop_layer=2`` its L2 ids, ascending.
 
         Raises:
             SourceError: as `Transport.ask`.
         """
-        answer = self._json("GET", f"node/{int(root)}/leaves", None, {"stop_layer": "2"})
+        params = {} if stop_layer is None else {"stop_layer": str(stop_layer)}
+        answer = self._json("GET", f"node/{int(root)}/leaves", None, params)
         return np.unique(ids_of(field_of(answer, "leaf_ids", list)))
 
     # --- asking ---------------------------------------------------------------------------------------

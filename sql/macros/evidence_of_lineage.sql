@@ -11,13 +11,22 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         FROM root_lives AS life
         JOIN snapshot AS here ON true
     ),
-    links AS MATERIALIZED (
-        SELECT
-            link.before_root_id,
-            link.after_root_id,
-            count(*) OVER (PARTITION BY link.after_root_id) > 1 AS is_merge,
-            count(*) OVER (PARTITION BY link.before_root_id) > 1 AS is_split
+    -- Onward by what ends tell, back by what births tell: each names all, so that no path is missed.
+    later AS MATERIALIZED (
+        SELECT link.before_root_id, link.after_root_id, parents.parents > 1 AS is_merge
         FROM root_links AS link
+        LEFT JOIN (
+            SELECT made.after_root_id, count(DISTINCT made.before_root_id) AS parents FROM root_links AS made GROUP BY ALL
+        ) AS parents ON parents.after_root_id = link.after_root_id
+        WHERE link.told_by = 'retired'
+    ),
+    earlier AS MATERIALIZED (
+        SELECT link.before_root_id, link.after_root_id, children.children > 1 AS is_split
+        FROM root_links AS link
+        LEFT JOIN (
+            SELECT gone.before_root_id, count(DISTINCT gone.after_root_id) AS children FROM root_links AS gone GROUP BY ALL
+        ) AS children ON children.before_root_id = link.before_root_id
+        WHERE link.told_by = 'born'
     ),
     onward AS (
         SELECT lives.root_id AS id, lives.root_id AS reached, false AS merged
@@ -25,10 +34,10 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         SEMI JOIN wanted ON wanted.root_id = lives.root_id
         WHERE lives.is_gone
         UNION
-        SELECT onward.id, links.after_root_id, onward.merged OR links.is_merge
+        SELECT onward.id, later.after_root_id, onward.merged OR later.is_merge
         FROM onward
         JOIN lives ON lives.root_id = onward.reached AND lives.is_gone
-        JOIN links ON links.before_root_id = onward.reached
+        JOIN later ON later.before_root_id = onward.reached
     ),
     back AS (
         SELECT lives.root_id AS id, lives.root_id AS reached, false AS merged
@@ -36,10 +45,10 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         SEMI JOIN wanted ON wanted.root_id = lives.root_id
         WHERE lives.is_later
         UNION
-        SELECT back.id, links.before_root_id, back.merged OR links.is_split
+        SELECT back.id, earlier.before_root_id, back.merged OR earlier.is_split
         FROM back
         JOIN lives ON lives.root_id = back.reached AND lives.is_later
-        JOIN links ON links.after_root_id = back.reached
+        JOIN earlier ON earlier.after_root_id = back.reached
     )
     SELECT ends.id, ends.reached AS new_id, bool_or(ends.merged) AS merged
     FROM (

@@ -15,7 +15,8 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
             count(*) FILTER (WHERE found.step = 4) AS ends,
             list(found.new_id) FILTER (WHERE found.step = 4) AS end_ids,
             count(*) FILTER (WHERE found.step = 3) AS voted,
-            max(found.all_votes) FILTER (WHERE found.step = 3) AS synapse_votes
+            max(found.all_votes) FILTER (WHERE found.step = 3) AS synapse_votes,
+            max(found.votes) FILTER (WHERE found.step = 3) AS most_votes
         FROM found
         GROUP BY found.id
     ),
@@ -26,6 +27,7 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
             known.end_ids,
             known.voted,
             known.synapse_votes,
+            known.most_votes,
             coalesce(max(found.votes) FILTER (WHERE found.step = 3) OVER (PARTITION BY found.id, found.new_id), 0) AS backing
         FROM found
         JOIN known ON known.id = found.id
@@ -52,8 +54,12 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
                 ELSE share_at_least(deciding.votes / 2, deciding.all_votes / 2)
             END AS confidence
         FROM deciding
-        WHERE deciding.votes = deciding.all_votes OR (2 * deciding.votes > deciding.all_votes AND deciding.step > 2)
-            OR (2 * deciding.votes > deciding.all_votes AND deciding.method = 'anchor supervoxel')
+        WHERE (
+                deciding.votes = deciding.all_votes
+                OR (2 * deciding.votes > deciding.all_votes AND (deciding.step > 2 OR deciding.method = 'anchor supervoxel'))
+            )
+            -- Synapses crowd in few supervoxels: where those say otherwise, their number decides nothing.
+            AND (deciding.step <> 5 OR deciding.backing >= coalesce(deciding.most_votes, 0))
         QUALIFY row_number() OVER (
             PARTITION BY deciding.id
             ORDER BY CASE WHEN deciding.step = 2 AND deciding.votes < deciding.all_votes THEN 8 ELSE deciding.step END, deciding.method, deciding.new_id

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pytest
 
 from crantdb.config import config_text, read_config
 from crantdb.sources.cave import CaveOptions, open_cave
@@ -46,7 +47,10 @@ class Bringing:
     def version(self, number: int) -> Snapshot:
         """Sync a version; annotations that are here are brought to its moment."""
         config = read_config(self.warehouse.config)
-        return sync(self.cave, self.warehouse, config, Wish(version=number)).snapshot
+        with pytest.MonkeyPatch.context() as patch:
+            # The file for other programs holds every version: made ten times, it would take most of the tests' time.
+            patch.setattr("crantdb.sync.run.keep_registered", lambda *_: None)
+            return sync(self.cave, self.warehouse, config, Wish(version=number)).snapshot
 
     def annotate(self, rows: Sequence[dict[str, Any]], fetched_at: datetime = FETCHED) -> Snapshot:
         """Commit rows as the whole of CRANTb_meta, with all that follows from them at the main version's moment."""

@@ -57,11 +57,12 @@ def chain(
 
 
 def live_tables(brain: Brain, synapses: int, rng: np.random.Generator) -> tuple[LiveTable, ...]:
-    """Return the live tables: synapses, nuclei, cell types."""
+    """Return the live tables: synapses, nuclei, cell types, tags."""
     return (
         of_synapses.synapses(brain, synapses, 1, rng),
         labels.nuclei(brain, rng),
         labels.cell_types(brain, rng),
+        labels.tags(brain, "bound_tags", 200, rng),
     )
 
 

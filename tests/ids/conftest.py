@@ -45,7 +45,7 @@ class Chain:
 @pytest.fixture(scope="package")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Return the chain: 2,200 edits, ten versions, brought one after the other; version 10 is the main one."""
-    stack = chain(neurons=16, edits=200, synapses=20_000, versions=VERSIONS)
+    stack = chain(neurons=12, edits=200, synapses=20_000, versions=VERSIONS)
     assert stack.chunkedgraph is not None
     with Sandbox(stack) as sandbox:
         brought = bringing(tmp_path_factory.mktemp("chain") / "wh", sandbox, "chain_ant")

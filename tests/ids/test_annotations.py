@@ -120,7 +120,9 @@ def test_five_states_of_a_seatable_between_two_versions(brought: Bringing, truth
             assert status == expected_status(history, typed, as_of)
             assert "inconsistent_annotations" not in findings
             seen[status] += 1
-        check_sharing(brought, history, fetched)
+        check_sharing(
+            [(root, supervoxel, found) for root, _, _, supervoxel, found, _ in rows], history, fetched
+        )
         [(listed, total)] = rows_of(
             brought, "SELECT sum(len(annotation_ids)), sum(annotation_count) FROM neurons"
         )
@@ -133,9 +135,8 @@ def test_five_states_of_a_seatable_between_two_versions(brought: Bringing, truth
     assert rows_of(brought, "SELECT DISTINCT as_of FROM snapshot") == [(moment(3).replace(tzinfo=None),)]
 
 
-def check_sharing(brought: Bringing, history: History, fetched: datetime) -> None:
+def check_sharing(rows: Sequence[tuple[Any, ...]], history: History, fetched: datetime) -> None:
     """Check that rows which share a root are told apart: parted since, or one neuron annotated twice."""
-    rows = rows_of(brought, "SELECT root_id, supervoxel_id, findings FROM annotations")
     supervoxels = [supervoxel for _, supervoxel, _ in rows]
     later = dict(zip(supervoxels, history.roots_at(supervoxels, micros(fetched)).tolist(), strict=True))
     for root, supervoxel, findings in rows:

@@ -185,7 +185,7 @@ def test_a_version_that_is_not_held_is_told(con: duckdb.DuckDBPyConnection) -> N
         ids_at(con, [1], materialization="live")  # type: ignore[arg-type]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.one_of(

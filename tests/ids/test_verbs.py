@@ -87,7 +87,7 @@ def test_is_latest_roots_is_of_the_version(con: duckdb.DuckDBPyConnection, mirro
 
 def test_latest_roots_are_all_descendants(con: duckdb.DuckDBPyConnection, mirrored: Chain) -> None:
     """Every root that has a part of an old one is among its latest roots; a root that stands is its own."""
-    for root in stale(mirrored)[:40]:
+    for root in stale(mirrored)[:15]:
         assert set(mirrored.truth.shares(root, VERSIONS)) <= set(
             id_verbs.get_latest_roots(con, root).tolist()
         )
@@ -157,14 +157,18 @@ def test_cells_outlast_their_roots(con: duckdb.DuckDBPyConnection, mirrored: Cha
         -1,
         -1,
     ]
-    for cell, root in zip(ids, roots, strict=True):
-        expected = cell if root and roots.count(root) == 1 else -1
-        assert cell_ids.root_id_to_cell_id(con, [root or 0]).tolist() == [expected]
+    expected = [
+        cell if root and roots.count(root) == 1 else -1 for cell, root in zip(ids, roots, strict=True)
+    ]
+    assert cell_ids.root_id_to_cell_id(con, [root or 0 for root in roots]).tolist() == expected
     first = mirrored.stack.versions[0].table("nuclei_v1")
     assert first is not None
-    for cell, old in zip(first.rows["id"].to_pylist(), first.rows["pt_root_id"].to_pylist(), strict=True):
-        found = cell_ids.root_id_to_cell_id(con, [old or 0]).tolist()[0]
-        assert found in {cell, -1} or first.rows["pt_root_id"].to_pylist().count(old) > 1
+    cells, olds = first.rows["id"].to_pylist(), first.rows["pt_root_id"].to_pylist()
+    found = cell_ids.root_id_to_cell_id(con, [old or 0 for old in olds]).tolist()
+    assert all(
+        now in {cell, -1} or olds.count(old) > 1 for now, cell, old in zip(found, cells, olds, strict=True)
+    )
+    assert any(now > 0 for now in found)
 
 
 def test_the_version_that_suits_ids(con: duckdb.DuckDBPyConnection, mirrored: Chain) -> None:

@@ -135,10 +135,11 @@ def test_past_ids_and_the_change_log(graph: Chunkedgraph, history: History) -> N
     assert graph.change_log([first])[first] == []
 
 
-def test_l2_leaves_are_the_roots_own(graph: Chunkedgraph, history: History) -> None:
-    """The L2 ids of a root are those it has, ascending."""
+def test_leaves_are_the_roots_own(graph: Chunkedgraph, history: History) -> None:
+    """The L2 ids and the supervoxels of a root are those it has, ascending."""
     root = history.roots[next(iter(history.roots))]
-    assert graph.l2_leaves(root.id).tolist() == sorted(history.l2_leaves(root).tolist())
+    assert graph.leaves(root.id, stop_layer=2).tolist() == sorted(history.l2_leaves(root).tolist())
+    assert graph.leaves(root.id).tolist() == history.leaves(root).tolist()
 
 
 def test_a_datastack_without_a_chunkedgraph_says_so(cave: Cave) -> None:
