@@ -49,6 +49,20 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         FROM back
         JOIN lives ON lives.root_id = back.reached AND lives.is_later
         JOIN earlier ON earlier.after_root_id = back.reached
+    ),
+    -- A path that is lost before as_of makes the others worth nothing; so does a time of which not all edits are known.
+    lost AS (
+        SELECT back.id
+        FROM back
+        JOIN lives ON lives.root_id = back.reached AND lives.is_later
+        ANTI JOIN earlier ON earlier.after_root_id = back.reached
+    ),
+    covered AS (
+        SELECT 1 AS one
+        FROM root_history AS events
+        JOIN snapshot AS here ON here.as_of BETWEEN events.since AND events.happened_at
+        WHERE events.event = 'covered'
+        LIMIT 1
     )
     SELECT ends.id, ends.reached AS new_id, bool_or(ends.merged) AS merged
     FROM (
@@ -60,5 +74,7 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         LEFT JOIN lives ON lives.root_id = back.reached
         WHERE NOT coalesce(lives.is_later, false)
     ) AS ends
+    JOIN covered ON true
+    ANTI JOIN lost ON lost.id = ends.id
     GROUP BY ends.id, ends.reached;
 COMMENT ON MACRO TABLE evidence_of_lineage IS 'The roots at as_of that descend from older roots, or that newer ones descend from: FROM evidence_of_lineage([576460752303423489]).';
