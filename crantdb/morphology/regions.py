@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crantdb.errors import BadArgument
+from crantdb.morphology.inside import Inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,7 +130,7 @@ class Regions:
             said = f"{twice[0]!r} comes twice" if twice else "there is none, or one is called 'other'"
             msg = f"regions: {said}. Each has a name of its own, and 'other' stands for none of them"
             raise BadArgument(msg)
-        self._volumes = [[_Volume(one) for one in region.surfaces] for region in self._regions]
+        self._insides = [[Inside(one) for one in region.surfaces] for region in self._regions]
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator over regions
         return iter(self._regions)
@@ -157,16 +158,16 @@ class Regions:
     def contains(self, points_nm: ArrayLike) -> NDArray[np.bool_]:
         """Tell which points lie in which regions, shape (points, regions); a point with a NaN lies in none.
 
-        A point on a surface lies in the region.
+        A point that lies on a surface to the last digit is on one side of it, the same at every call.
 
         Args:
             points_nm: shape (n, 3).
         """
         points = np.asarray(points_nm, np.float64).reshape(-1, 3)
         inside = np.zeros((len(points), len(self._regions)), bool)
-        for column, volumes in enumerate(self._volumes):
-            for volume in volumes:
-                inside[:, column] |= volume.contains(points)
+        for column, surfaces in enumerate(self._insides):
+            for one in surfaces:
+                inside[:, column] |= one.contains(points)
         return inside
 
     def assign(self, points_nm: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -186,22 +187,6 @@ class Regions:
     def labels(self) -> tuple[str, ...]:
         """The names, and ``other`` behind them."""
         return (*self.names, OTHER)
-
-
-class _Volume:
-    """A surface, ready to be asked."""
-
-    def __init__(self, of: Surface) -> None:
-        import ncollpyde  # noqa: PLC0415 - heavy, and only containment needs it
-
-        self._low, self._high = of.vertices.min(axis=0), of.vertices.max(axis=0)
-        self._rays = ncollpyde.Volume(of.vertices, of.faces.astype(np.uint32), validate=False)
-
-    def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which points lie in it; rays are cast only from points in its box."""
-        near: NDArray[np.bool_] = ((points >= self._low) & (points <= self._high)).all(axis=1)
-        near[near] = self._rays.contains(points[near])
-        return near
 
 
 def chosen(regions: Regions, names: Sequence[str]) -> Regions:

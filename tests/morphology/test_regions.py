@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import navis
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trimesh.creation import icosphere
 
 from crantdb.errors import BadArgument
 from crantdb.morphology.regions import OTHER, Region, Regions, Surface, chosen, surface
@@ -34,6 +36,18 @@ def crossings(points: NDArray[np.float64], of: Surface) -> NDArray[np.int64]:
         along = (across * two).sum(axis=1) / scale
         counted[index] = ((u >= 0) & (v >= 0) & (u + v <= 1) & (along > 0)).sum()
     return counted
+
+
+def winding(points: NDArray[np.float64], of: Surface) -> NDArray[np.float64]:
+    """Return how often a surface is wound round points: the solid angle of all triangles, in whole spheres."""
+    found = np.zeros(len(points))
+    for index, point in enumerate(points):
+        a, b, c = (of.vertices[of.faces[:, corner]] - point for corner in range(3))
+        la, lb, lc = (np.linalg.norm(side, axis=1) for side in (a, b, c))
+        volume = (a * np.cross(b, c)).sum(axis=1)
+        rest = la * lb * lc + (a * b).sum(axis=1) * lc + (b * c).sum(axis=1) * la + (c * a).sum(axis=1) * lb
+        found[index] = np.arctan2(volume, rest).sum() / (2 * np.pi)
+    return found
 
 
 def only(of: Surface) -> Regions:
@@ -68,6 +82,44 @@ def test_a_ball() -> None:
     assert not inside[away > radius].any()
     volume = 4 / 3 * np.pi * radius**3 / 1800**3
     assert inside.mean() == pytest.approx(volume, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crooked_shapes_against_solid_angles(seed: int) -> None:
+    """Dented, folded and stretched surfaces: a point is in exactly when the surface is wound round it."""
+    random = np.random.default_rng(seed)
+    round_one = icosphere(subdivisions=3)
+    folds = 1 + 0.35 * np.sin(round_one.vertices[:, [1, 2, 0]] * random.uniform(2, 9))
+    size = random.uniform(5e3, 5e4, 3)
+    vertices = round_one.vertices * folds * size + random.uniform(0, 3e5, 3)
+    of = surface(vertices, round_one.faces)
+    points = random.uniform(vertices.min(axis=0), vertices.max(axis=0), (700, 3))
+    told = winding(points, of)
+    assert np.abs(told - np.round(told)).max() < 1e-6
+    assert np.array_equal(only(of).contains(points)[:, 0], np.round(told) != 0)
+
+
+def test_rays_through_corners_and_edges() -> None:
+    """Points straight below corners, edges and steep walls of a grid of triangles are told right, none slips through."""
+    block = trimesh.creation.box(extents=(8, 8, 8)).subdivide().subdivide()
+    regions = only(surface(block.vertices, block.faces))
+    steps = np.arange(-6, 6.5, 0.5)
+    points = np.array(np.meshgrid(steps, steps, steps + 0.25)).reshape(3, -1).T
+    clear = (np.abs(np.abs(points) - 4) > 1e-9).all(axis=1)
+    wanted = (np.abs(points) < 4).all(axis=1)
+    assert np.array_equal(regions.contains(points)[clear, 0], wanted[clear])
+
+
+def test_parts_of_one_surface_may_overlap() -> None:
+    """Where two parts of one mesh overlap a point is in, as it is in either."""
+    one, two = ball((0, 0, 0), 10, fine=3), ball((8, 0, 0), 10, fine=3)
+    both = surface(
+        np.concatenate([one.vertices, two.vertices]),
+        np.concatenate([one.faces, two.faces + len(one.vertices)]),
+    )
+    points = np.random.default_rng(4).uniform(-12, 20, (4000, 3))
+    wanted = only(one).contains(points) | only(two).contains(points)
+    assert np.array_equal(only(both).contains(points), wanted)
 
 
 def test_a_real_neuropil_against_rays() -> None:
