@@ -32,11 +32,14 @@ class Inside:
 
     Args:
         surface: its vertices and triangles.
+        up: the axis along which rays go: 0, 1 or 2.
     """
 
-    def __init__(self, surface: Surface) -> None:
-        corners = surface.vertices[surface.faces]
-        self._low, self._high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
+    def __init__(self, surface: Surface, up: int = 2) -> None:
+        self._axes = [(up + 1) % 3, (up + 2) % 3, up]
+        vertices = surface.vertices[:, self._axes]
+        corners = vertices[surface.faces]
+        self._low, self._high = vertices.min(axis=0), vertices.max(axis=0)
         self._side = int(np.clip(np.sqrt(len(corners) / 2), 1, MOST_CELLS))
         self._cell = np.maximum((self._high - self._low)[:2] / self._side, np.finfo(np.float64).tiny)
         self._edges = [_edge(corners[:, at], corners[:, (at + 1) % 3]) for at in range(3)]
@@ -51,6 +54,7 @@ class Inside:
         Args:
             points: shape (n, 3), in the unit of the surface.
         """
+        points = points[:, self._axes]
         inside: NDArray[np.bool_] = ((points >= self._low) & (points <= self._high)).all(axis=1)
         near = points[inside]
         wound = np.zeros(len(near), np.float64)
@@ -118,6 +122,28 @@ class Inside:
         rise = np.divide(along, normal[:, 2], out=np.zeros_like(along), where=flat)
         lowest, highest = (heights[triangle] for heights in self._heights)
         return np.clip(origin[:, 2] - rise, lowest, highest)
+
+
+class Majority:
+    """A surface with holes, ready to be asked: of the rays along the three axes two must say that a point is inside.
+
+    A single ray errs behind a hole, as far as the surface goes; two rarely do.
+
+    Args:
+        surface: its vertices and triangles.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        self._rays = [Inside(surface, up) for up in range(3)]
+
+    def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell which points lie inside, by two rays of three.
+
+        Args:
+            points: shape (n, 3), in the unit of the surface.
+        """
+        told: NDArray[np.bool_] = np.sum([ray.contains(points) for ray in self._rays], axis=0) >= 2
+        return told
 
 
 def _edge(begin: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crantdb.errors import BadArgument
-from crantdb.morphology.inside import Inside
+from crantdb.morphology.inside import Inside, Majority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -130,7 +130,10 @@ class Regions:
             said = f"{twice[0]!r} comes twice" if twice else "there is none, or one is called 'other'"
             msg = f"regions: {said}. Each has a name of its own, and 'other' stands for none of them"
             raise BadArgument(msg)
-        self._insides = [[Inside(one) for one in region.surfaces] for region in self._regions]
+        self._insides = [
+            [Majority(one) if one.open_edges else Inside(one) for one in region.surfaces]
+            for region in self._regions
+        ]
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator over regions
         return iter(self._regions)

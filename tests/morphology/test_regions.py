@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from trimesh.creation import icosphere
 
 from crantdb.errors import BadArgument
+from crantdb.morphology.inside import Inside
 from crantdb.morphology.regions import OTHER, Region, Regions, Surface, chosen, surface
 from tests.morphology.shapes import ball, box
 
@@ -202,6 +203,18 @@ def test_an_open_surface_is_told() -> None:
     whole = ball((0, 0, 0), 10, fine=2)
     assert surface(whole.vertices, whole.faces[1:]).open_edges == 3
     assert Region("it", (whole, surface(whole.vertices, whole.faces[1:]))).open_edges == 3
+
+
+def test_a_hole_is_not_seen_from_afar() -> None:
+    """A surface that lacks a triangle tells the same of nearly every point as the whole one: two rays of three count."""
+    whole = ball((0, 0, 0), 100, fine=3)
+    points = np.random.default_rng(6).uniform(-110, 110, (30_000, 3))
+    wanted = only(whole).contains(points)[:, 0]
+    top = whole.vertices[whole.faces].mean(axis=1)[:, 2].argmax()
+    torn = surface(whole.vertices, np.delete(whole.faces, [top, 100, 700], axis=0))
+    assert torn.open_edges == 9
+    assert (only(torn).contains(points)[:, 0] != wanted).sum() <= 3
+    assert (Inside(torn).contains(points) != wanted).sum() > 20
 
 
 def test_the_revision_is_of_names_and_shapes() -> None:
