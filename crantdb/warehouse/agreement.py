@@ -114,9 +114,10 @@ class _Comparison:
     def _sorted_runs(self) -> Iterator[pa.Table]:
         """Yield the roots of synapses that are kept as layers, in order: a range is sorted at a time."""
         rows = f"({rows_sql(self._warehouse, self._main)}) AS found"
-        for condition in key_ranges(self._con, rows, _PRE, self._main.rows):
-            query = f"SELECT {_PRE}, {_POST} FROM {rows} WHERE {condition} ORDER BY ALL"
-            yield self._con.sql(query).to_arrow_table()
+        with self._con.cursor() as beside:  # this is read from within a query of the connection's own
+            for condition in key_ranges(beside, rows, _PRE, self._main.rows):
+                query = f"SELECT {_PRE}, {_POST} FROM {rows} WHERE {condition} ORDER BY ALL"
+                yield beside.sql(query).to_arrow_table()
 
 
 def sums(rows: duckdb.DuckDBPyRelation, columns: Sequence[str]) -> tuple[int, ...]:
