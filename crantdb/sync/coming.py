@@ -174,6 +174,12 @@ def _views(
     return found
 
 
+def _rows_of(valid: ValidTable) -> str:
+    """Return a SELECT that gives the rows of a table that is not committed yet."""
+    paths = [str(file.path) for file in valid.staged.files]
+    return f"FROM read_parquet({literal(paths)}, hive_partitioning = false)"
+
+
 def _state(valid: ValidTable, facts: TableFacts) -> TableState:
     """Return what a manifest will say of a table that is not committed yet, but for its files."""
     key = valid.staged.key

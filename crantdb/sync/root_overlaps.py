@@ -26,27 +26,25 @@ def overlaps(coming: Coming, there: Opened) -> list[int]:
     mine = there.table("cave", name)
     if mine is None or not mine.is_new:
         return []
-    _distinct_roots(there, "roots_now", None)
+    _distinct_roots(there, name, "roots_now", None)
     compared = []
     for version in sorted(there.kept):
-        if there.table("cave", name, version=version) is not None and there.table(
-            "derived", "edges", version=version
-        ):
-            _distinct_roots(there, "roots_then", version)
+        if there.table("cave", name, version=version) is not None:
+            _distinct_roots(there, name, "roots_then", version)
             _compare(coming, there, name, version)
             compared.append(version)
     return compared
 
 
-def _distinct_roots(there: Opened, target: str, version: int | None) -> None:
-    """Make a table of the roots that have synapses in a version."""
+def _distinct_roots(there: Opened, synapses: str, target: str, version: int | None) -> None:
+    """Make a table of the roots that have synapses in a version: of its edges, which an old one may no longer have."""
     parts = []
-    for side, table, _ in _SIDES:
-        place = there.table("derived", table, version=version) or there.table(
-            "derived", "edges", version=version
-        )
+    for side, table, point in _SIDES:
+        place, column = there.table("derived", table, version=version), f"{side}_root_id"
+        if place is None:
+            place, column = there.table("cave", synapses, version=version), f"{point}_root_id"
         if place is not None:
-            parts.append(f"SELECT {side}_root_id AS root_id FROM {place.relation} WHERE {side}_root_id > 1")
+            parts.append(f"SELECT {column} AS root_id FROM {place.relation} WHERE {column} > 1")
     there.con.execute(f"CREATE OR REPLACE TABLE main.{target} AS {' UNION '.join(parts)}")
 
 
