@@ -40,6 +40,7 @@ bench: $(STAMP)  ## the measurements (SCALE=1m)
 	$(BIN)/python -m benchmarks.skeletons
 	$(BIN)/python -m benchmarks.connectivity --scale $(SCALE)
 	$(BIN)/python -m benchmarks.l2
+	$(BIN)/python -m benchmarks.seatable
 
 soak: $(STAMP)   ## the long kill and fault runs
 	$(BIN)/python -m pytest -q -m soak -s

@@ -125,6 +125,7 @@ def test_real_rows_are_mirrored_to_the_character(shared: Path, tmp_path: Path) -
 @pytest.mark.parametrize("after", [False, True])
 def test_a_kill_between_any_two_files_leaves_the_last_snapshot(tmp_path: Path, after: bool) -> None:
     """Scenario 20: killed at every call that another process could see, the snapshot before is whole; run again, it ends."""
+    FORK.set_forkserver_preload(["tests.sync.seatable.killed", "tests.warehouse.killing"])
     made = lab(tmp_path, neurons(20))
     with made.server, FORK.Manager() as manager:
         made.sync()
@@ -137,7 +138,7 @@ def test_a_kill_between_any_two_files_leaves_the_last_snapshot(tmp_path: Path, a
         calls = counts["calls"]
         assert calls > 20
         kills = 0
-        for at in range(5 if after else 1, calls + 1, 9):
+        for at in range(5 if after else 1, calls + 1, 11):
             place = tmp_path / f"at-{at}-{after}"
             killed.copy(made.warehouse.root, place)
             code = _run(killed.until, place, made.server.url, {"at": at, "after": after})
