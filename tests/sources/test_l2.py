@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from crantdb.errors import BadResponse, Interrupted, NotServed, ServiceUnavailable
-from crantdb.sandbox import Datastack, Fault, Sandbox, generate_world
+from crantdb.sandbox import Datastack, Fault, Sandbox
 from crantdb.sandbox.l2_graph import l2_edges
 from crantdb.sandbox.l2cache import CacheState, gaps_of
 from crantdb.sources.cave import CaveOptions, open_cave
@@ -20,6 +20,7 @@ from crantdb.sources.l2 import L2Options, L2Service, RootGraph, open_l2
 from crantdb.sources.l2_rows import NODE_SCHEMA, node_batch
 from crantdb.sources.transport import RetryRule
 from tests.recorded import wire
+from tests.sync.l2_bench import small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +35,7 @@ WIRE = Path(__file__).resolve().parents[2].parent / "shared" / "wire"
 @pytest.fixture(scope="module")
 def world() -> Datastack:
     """Return a small generated world whose cache lacks a few ids for good."""
-    gaps = CacheState(missing_share=0.01, placeholder_share=0.01)
-    return replace(generate_world(neurons=8, synapses=1000), l2=gaps)
+    return small_world(missing_share=0.01, placeholder_share=0.01)
 
 
 @pytest.fixture(scope="module")

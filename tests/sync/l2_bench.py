@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,14 +27,22 @@ from tests.warehouse.killing import DISK, Calls
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import duckdb
+
     from crantdb.warehouse.state import Snapshot
 
 QUICK = CaveOptions(timeout_s=5, rule=RetryRule(tries=3, patience_s=5, backoff_s=0.01))
 
 
+@functools.cache
+def _generated() -> Datastack:
+    """Return the small world that all tests of L2 data share; it never changes."""
+    return generate_world(neurons=8, synapses=1000)
+
+
 def small_world(**gaps: Any) -> Datastack:
     """Return a small world; its cache lacks what is said, for good."""
-    return replace(generate_world(neurons=8, synapses=1000), l2=CacheState(**gaps))
+    return replace(_generated(), l2=CacheState(**gaps))
 
 
 @dataclass(slots=True)
@@ -44,6 +53,7 @@ class L2Bench:
     world: Datastack
     warehouse: Warehouse
     voice: Voice = field(default_factory=Voice)
+    _connected: dict[int, duckdb.DuckDBPyConnection] = field(default_factory=dict)
 
     def mirror(self, version: int | None = None, tables: tuple[str, ...] = ("nuclei_v1",)) -> None:
         """Bring some tables of a version."""
@@ -63,8 +73,10 @@ class L2Bench:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return a query's rows."""
-        with crantdb.connect(self.warehouse.root) as con:
-            return con.sql(query).fetchall()
+        number = self.warehouse.numbers()[-1]
+        if number not in self._connected:
+            self._connected[number] = crantdb.connect(self.warehouse.root)
+        return self._connected[number].sql(query).fetchall()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -80,6 +92,11 @@ class L2Bench:
         assert history is not None
         at = round(found.time_stamp.timestamp() * 1e6)
         return sorted(r.id for r in history.roots.values() if r.is_latest(at) and len(r.pieces) >= least)
+
+    def some(self, version: int = 5) -> list[int]:
+        """Return the small roots of a version, and two large ones: enough for all but what is counted over all."""
+        large = self.latest(version, least=60)[:2]
+        return sorted({*self.latest(version), *large} - {*self.latest(version, least=60)[2:]})
 
 
 def l2_bench(root: Path, sandbox: Sandbox, world: Datastack) -> L2Bench:
