@@ -59,10 +59,7 @@ def merge_sorted(
     """
     made: list[StagedFile] = []
     filled = [file for file in files if file.rows] or list(files[:1])
-    for number, file in enumerate(filled):
-        low = None if number == 0 else file.key_min
-        high = filled[number + 1].key_min if number + 1 < len(filled) else None
-        mine = _condition(order[0], low, high, last=number + 1 == len(filled))
+    for number, (file, mine) in enumerate(zip(filled, _conditions(order[0], filled), strict=True)):
         if not _touched(con, replaced, mine):
             made.append(file)
             continue
@@ -80,14 +77,22 @@ def merge_sorted(
     return tuple(full or made[:1])
 
 
-def _condition(key: str, low: int | None, high: int | None, *, last: bool) -> str:
-    """Return which keys are a file's: up to the next file's first; those without one are the last file's."""
-    parts = [] if low is None else [f'"{key}" >= {low}']
-    parts += [] if high is None else [f'"{key}" < {high}']
-    inside = " AND ".join(parts)
-    if not last:
-        return inside or f'"{key}" IS NOT NULL'
-    return f'({inside} OR "{key}" IS NULL)' if inside else "true"
+def _conditions(key: str, files: Sequence[StagedFile]) -> list[str]:
+    """Return which keys are each file's: from its first (the first file: from any) up to the next file's first.
+
+    Rows without a key are the last file's. One that holds no others gets none: a key behind all is the file's before.
+    """
+    starts = [file.key_min for file in files]
+    alone = len(files) > 1 and starts[-1] is None
+    keyed = len(files) - 1 if alone else len(files)
+    found = []
+    for number in range(keyed):
+        parts = [] if number == 0 else [f'"{key}" >= {starts[number]}']
+        parts += [f'"{key}" < {starts[number + 1]}'] if number + 1 < keyed else []
+        found.append(" AND ".join([f'"{key}" IS NOT NULL', *parts]))
+    if alone:
+        return [*found, f'"{key}" IS NULL']
+    return [*found[:-1], f'({found[-1]} OR "{key}" IS NULL)']
 
 
 def _touched(con: duckdb.DuckDBPyConnection, replaced: Replaced, mine: str) -> bool:
