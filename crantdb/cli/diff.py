@@ -1,19 +1,21 @@
-"""The verb diff: what changed between two snapshots."""
+"""The verb diff: what changed between two snapshots, or two kept versions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from crantdb.cli.output import output_for
+from crantdb.cli.results import give
 from crantdb.cli.settings import Settings, verb
-from crantdb.sync.seatable.differences import differences
-from crantdb.warehouse.layout import open_warehouse
-from crantdb.warehouse.snapshot import read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    import duckdb
 
 COLUMNS = (
     "table_name",
@@ -25,20 +27,106 @@ COLUMNS = (
     "modified_by",
     "modified_at",
 )
+_SIDE = re.compile(r"(v?)(\d{1,9})")
+_KINDS = ("roots", "edges", "synapses")
 
 
 @verb("diff")
-@click.argument("one", metavar="A", type=int)
-@click.argument("other", metavar="B", type=int)
-@click.option("--table", "tables", multiple=True, help="A SeaTable table; repeat for more (default: all).")
-@click.option("--summary", is_flag=True, help="Only count the changes, by table, kind and column.")
-def diff_verb(settings: Settings, one: int, other: int, tables: tuple[str, ...], *, summary: bool) -> None:
-    """Say what changed from snapshot A to snapshot B in SeaTable's tables: rows added and removed, cells changed."""
-    warehouse = open_warehouse(settings.warehouse)
-    first, second = read_snapshot(warehouse, one), read_snapshot(warehouse, other)
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--list", "kind", type=click.Choice(_KINDS), help="List what changed, row by row.")
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    help="List the rows of a table that changed; of a SeaTable table the cells. Repeat for more of SeaTable's.",
+)
+@click.option("--cells", is_flag=True, help="List the cells that changed in SeaTable's tables.")
+@click.option("--summary", is_flag=True, help="Only count those cells, by table, kind and column.")
+def diff_verb(
+    settings: Settings,
+    *,
+    one: str,
+    other: str,
+    kind: str | None,
+    tables: tuple[str, ...],
+    cells: bool,
+    summary: bool,
+) -> None:
+    """Count what changed from A to B: roots, edges, synapses, and the rows of every table.
+
+    A and B are snapshots by number (41), or materialization versions that are kept (v7).
+    """
+    sides = _side(one), _side(other)
+    of_snapshots = all(side.startswith("s") for side in sides)
+    if cells or summary or (tables and of_snapshots and _are_seatable(settings, sides, tables)):
+        if not of_snapshots:
+            msg = "SeaTable has no versions: say two snapshots by number"
+            raise click.UsageError(msg)
+        _of_cells(settings, sides, tables, summary=summary)
+        return
+    con = _connected(settings, sides)
+    if kind is not None:
+        from crantdb.analysis.versions import Kind, changes
+
+        order = {"roots": "root_id", "edges": "pre_root_id, post_root_id", "synapses": "id"}[kind]
+        chosen = next(known for known in get_args(Kind) if known == kind)
+        give(settings, changes(con, chosen, *sides).order(f"change, {order}"))
+    elif tables:
+        from crantdb.analysis.versions import row_changes
+
+        for table in tables:
+            give(settings, row_changes(con, table, *sides))
+    else:
+        from crantdb.analysis.versions import diff
+
+        found = diff(con, *sides)
+        output_for(settings.output).rows(found.columns, found.rows())
+
+
+def _side(text: str) -> str:
+    """Return the schema in which a side will stand: s41 for snapshot 41, v7 for version 7."""
+    match = _SIDE.fullmatch(text)
+    if match is None:
+        msg = f"{text!r} is no snapshot and no version: write 41 for a snapshot, v7 for a version"
+        raise click.UsageError(msg)
+    return f"{match[1] or 's'}{int(match[2])}"
+
+
+def _connected(settings: Settings, sides: tuple[str, str]) -> duckdb.DuckDBPyConnection:
+    """Return a connection that holds both sides."""
+    from crantdb.warehouse.catalog import connect
+
+    numbers = {room: sorted({int(s[1:]) for s in sides if s[0] == room}) for room in "vs"}
+    return connect(settings.warehouse, versions=numbers["v"], snapshots=numbers["s"])
+
+
+def _are_seatable(settings: Settings, sides: tuple[str, str], tables: tuple[str, ...]) -> bool:
+    """Tell whether tables are SeaTable's in one of two snapshots."""
+    shared = [
+        table for snapshot in _snapshots(settings.warehouse, sides) for table in snapshot.shared.values()
+    ]
+    return {table.name for table in shared if table.schema == "seatable"} >= set(tables)
+
+
+def _snapshots(warehouse: Path, sides: tuple[str, str]) -> list[Any]:
+    """Read two snapshots."""
+    from crantdb.warehouse.layout import open_warehouse
+    from crantdb.warehouse.snapshot import read_snapshot
+
+    place = open_warehouse(warehouse)
+    return [read_snapshot(place, int(side[1:])) for side in sides]
+
+
+def _of_cells(settings: Settings, sides: tuple[str, str], tables: tuple[str, ...], *, summary: bool) -> None:
+    """Print the cells that changed in SeaTable's tables, or how many."""
+    from crantdb.sync.seatable.differences import differences
+    from crantdb.warehouse.layout import open_warehouse
+
+    first, second = _snapshots(settings.warehouse, sides)
     rows = (
         tuple(row[name] for name in COLUMNS)
-        for table in differences(warehouse, first, second, tables)
+        for table in differences(open_warehouse(settings.warehouse), first, second, tables)
         for row in table.to_pylist()
     )
     if not summary:

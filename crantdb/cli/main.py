@@ -43,7 +43,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "swc": ("swc", "Write the skeletons of neurons as SWC files."),
     "plot": ("plot", "Draw matrices and other pictures."),
     "regions": ("regions", "Find the neuropils of every synapse, by meshes."),
-    "diff": ("diff", "Say what changed in SeaTable's tables from one snapshot to another."),
+    "diff": ("diff", "Say what changed from one snapshot, or one version, to another."),
     "cite": ("look", "Say what to cite, so that others can name the same data."),
     "verify": ("keep", "Check every file against its manifest."),
     "rollback": ("keep", "Make an earlier snapshot current again."),

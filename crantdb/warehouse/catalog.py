@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -11,6 +12,7 @@ import polars as pl
 from crantdb.errors import CorruptWarehouse, NoSuchTable
 from crantdb.schema import declarations
 from crantdb.warehouse.layout import Warehouse, open_warehouse
+from crantdb.warehouse.prebuilt import copied
 from crantdb.warehouse.relations import (
     CANONICAL,
     free_in_main,
@@ -25,7 +27,6 @@ from crantdb.warehouse.statements import catalog_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from crantdb.warehouse.state import Snapshot, TableState, VersionState
 
@@ -35,6 +36,8 @@ def connect(
     snapshot: int | None = None,
     version: int | None = None,
     versions: Sequence[int] = (),
+    *,
+    snapshots: Sequence[int] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection pinned to one snapshot.
 
@@ -47,6 +50,8 @@ def connect(
         snapshot: the snapshot's number; the current one by default.
         version: the materialization version that stands in `main`; the snapshot's main one by default.
         versions: further kept versions; each `n` gets the schemas `v<n>` (canonical) and `cave_v<n>` (mirrored).
+        snapshots: further snapshots; each `n` gets the schemas `s<n>` and `cave_s<n>`, `seatable_s<n>` …, with its main
+            version.
 
     Raises:
         NotAWarehouse: when the folder is none.
@@ -55,21 +60,30 @@ def connect(
     """
     place = open_warehouse(warehouse)
     found = read_snapshot(place, snapshot)
+    others = [read_snapshot(place, number) for number in snapshots]
     con = duckdb.connect(":memory:")
     try:
         # A listed file never changes, so what its footer says may be kept.
         con.execute("SET parquet_metadata_cache = true")
-        text = catalog_statements(place, found, version=version, versions=versions)
+        text = catalog_statements(place, found, version=version, versions=versions, snapshots=others)
         # One transaction: a hundred small ones cost more.
         con.execute(";\n".join(["BEGIN", *text, "COMMIT"]))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:  # gone, or no longer Parquet
         con.close()
         check_kept(place, found.number, (version, *versions))
+        for number in snapshots:
+            check_kept(place, number, (None,))
         raise _lost_file(place, found, error) from error
     except BaseException:
         con.close()
         raise
     return con
+
+
+def _is_whole(place: Warehouse, snapshot: Snapshot) -> bool:
+    """Tell whether every file that the main version needs is there; making the views anew says which is not."""
+    tables = (*snapshot.main.tables.values(), *snapshot.shared.values())
+    return all(Path(path).is_file() for table in tables for path in needed_paths(place, table))
 
 
 def check_kept(place: Warehouse, number: int, versions: Sequence[int | None]) -> None:

@@ -142,8 +142,19 @@ def files_of(warehouse: Warehouse, table: TableState) -> list[str]:
 
 
 def schema_of(schema: str, suffix: str) -> str:
-    """Return the SQL schema of a version's mirrors; what all versions share has one for all."""
-    return schema if schema in SHARED_SCHEMAS else schema + suffix
+    """Return the SQL schema of mirrors.
+
+    Args:
+        schema: the room of the table.
+        suffix: what tells a version (``_v7``) or a snapshot (``_s41``) from the main one (empty). What all versions
+            of a snapshot share has one schema for all of them.
+    """
+    return schema if schema in SHARED_SCHEMAS and not of_other_snapshot(suffix) else schema + suffix
+
+
+def of_other_snapshot(suffix: str) -> bool:
+    """Tell whether a suffix stands for another snapshot, rather than for another version of the same."""
+    return suffix.startswith("_s")
 
 
 def sources_of(snapshot: Snapshot, state: VersionState) -> dict[str, TableState]:

@@ -22,6 +22,7 @@ from crantdb.warehouse.relations import (
     insert,
     literal,
     mirrors,
+    of_other_snapshot,
     relation_names,
     schema_of,
     source_statement,
@@ -45,6 +46,7 @@ def catalog_statements(
     *,
     version: int | None = None,
     versions: Sequence[int] = (),
+    snapshots: Sequence[Snapshot] = (),
     describe: bool = False,
 ) -> list[str]:
     """Return the statements that make a snapshot queryable in an empty database, in order.
@@ -54,6 +56,7 @@ def catalog_statements(
         snapshot: which.
         version: the materialization version that stands in `main`; the snapshot's main one by default.
         versions: further kept versions, each in a schema of its own.
+        snapshots: further snapshots, the main version of each in a schema of its own.
         describe: also say of every column of the declared tables what it is. These are most of all statements.
     """
     objects = sql_objects()
@@ -61,6 +64,10 @@ def catalog_statements(
     for other in dict.fromkeys(versions):
         result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
         result += _version_statements(place, snapshot, other, objects, schema=f"v{other}", describe=describe)
+    for found in {found.number: found for found in snapshots}.values():
+        schema = f"s{found.number}"
+        result += [f"CREATE SCHEMA {ident(schema)}"]
+        result += _version_statements(place, found, None, objects, schema=schema, describe=describe)
     return result
 
 
@@ -116,7 +123,7 @@ def _mirror_statements(
         state: the version, as `state_for` gives it.
         declared: the names of the declared tables.
         suffix: put behind the name of each mirror schema, e.g. ``_v4``; empty for the main version. Tables that
-            all versions share stand there already.
+            all versions of a snapshot share stand there already.
         alias_schema: the schema that free names are aliased into.
     """
     names = relation_names(state.tables.values())
@@ -125,7 +132,7 @@ def _mirror_statements(
     result = [f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}" for schema in sorted(made)]
     own = mirrors(state, suffix)
     for key, table in state.tables.items():
-        if suffix and table.schema in SHARED_SCHEMAS:
+        if suffix and table.schema in SHARED_SCHEMAS and not of_other_snapshot(suffix):
             continue
         result.append(f"CREATE VIEW {own[key]} AS {rows_sql(warehouse, table)}")
         said = table.source.get("description")

@@ -90,7 +90,7 @@ def test_from_plan_to_history(here: Path, server: SeaTable) -> None:
     update_row(server.bases[0], "neurons", rows[0], {"side": "right"})
     done = run("sync", "seatable", *where)
     assert "1 x cell changed" in done.err
-    [change] = json.loads(run("diff", 1, 2, *where, "--output", "json").out)
+    [change] = json.loads(run("diff", 1, 2, "--cells", *where, "--output", "json").out)
     assert (change["row_id"], change["from_value"], change["to_value"]) == (rows[0], "left", "right")
     counted = run("diff", 1, 2, "--summary", *where, "--output", "csv").out
     assert counted.splitlines()[1] == "neurons,cell changed,side,1"

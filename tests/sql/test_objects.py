@@ -8,7 +8,7 @@ import pytest
 
 from crantdb.schema import declarations
 from crantdb.warehouse.qualify import ROOMS, sql_objects, statements
-from tests.sql import connectivity_calls, id_calls, l2_calls, region_calls
+from tests.sql import connectivity_calls, id_calls, l2_calls, region_calls, version_calls
 from tests.warehouse.making import ROOT
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ CALLS = (
     | connectivity_calls.CALLS
     | l2_calls.CALLS
     | region_calls.CALLS
+    | version_calls.CALLS
     | {
         "annotation_history": ("FROM {s}.annotation_history('r')", lambda _: []),
         "id_chunk": (
