@@ -45,7 +45,7 @@ class Deriving:
     def complete(self, change: Change) -> Change:
         """Return a change with the tables and log rows that are made of it.
 
-        Nothing is made for a version that does not become the main one, or while there is none.
+        Nothing is made while there is no version. An older one that is added beside the main one has its own too.
 
         Raises:
             SourceError: when the chunkedgraph does not answer.
@@ -53,7 +53,7 @@ class Deriving:
             ValidationError: when an annotation would be lost, or a declared constraint breaks.
             StorageError: when the disk refuses.
         """
-        if change.version is None or change.as_of is None or not change.main:
+        if change.version is None or change.as_of is None:
             return change
         try:
             made = derive(self._coming(change), self._chunkedgraph(change), self._annotated())
@@ -98,8 +98,13 @@ class Deriving:
         return Annotated(named[0] if named is not None and len(named) == 1 else DEFAULT_TABLE)
 
     def _chunkedgraph(self, change: Change) -> Chunkedgraph | None:
-        """Return the datastack's chunkedgraph; None when it has none, or none that says what it is."""
-        if change.chunkedgraph is None:
+        """Return the datastack's chunkedgraph; None when it has none.
+
+        Nor where it does not say what it is, as long as there are no annotations, whose roots only it knows.
+        """
+        parent = {} if change.parent is None else change.parent.shared
+        theirs = [*parent, *(valid.staged.key.schema for valid, _ in change.shared)]
+        if change.chunkedgraph is None and not any(key.startswith("seatable") for key in theirs):
             return None
         cave = self.open_cave()
         try:
