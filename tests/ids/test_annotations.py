@@ -176,6 +176,7 @@ def test_what_was_typed_wrong_is_told(brought: Bringing, truth: Truth) -> None:
     found = [(root, status, set(findings) - sharing) for root, status, findings in rows]
     assert found == [wanted for _, wanted in cases]
     assert rows_of(brought, "SELECT sum(annotation_count) FROM neurons") == [(10,)]
+    assert rows_of(brought, "SELECT _id FROM inconsistent_annotations") == [("row06",)]
     state = current(brought.warehouse)
     assert state is not None
     counted = state.main.tables["derived.annotations"].exceptions

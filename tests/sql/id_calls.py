@@ -44,6 +44,9 @@ CALLS: Mapping[str, tuple[str, Callable[[str], list[tuple[Any, ...]]]]] = Mappin
         "share_at_least": ("SELECT round({s}.share_at_least(40, 40), 2)", lambda _: [(0.91,)]),
         "root_lives": ("FROM {s}.root_lives", _NOTHING),
         "root_links": ("FROM {s}.root_links", _NOTHING),
+        "merged_at_as_of": ("SELECT _id FROM {s}.merged_at_as_of", _NOTHING),
+        "duplicate_annotations": ("SELECT _id FROM {s}.duplicate_annotations", _NOTHING),
+        "inconsistent_annotations": ("SELECT _id FROM {s}.inconsistent_annotations", _NOTHING),
         "ids_given": (
             "SELECT whole, problem FROM {s}.ids_given(['7', ' 8', '0', '1', '1e5', 'x'])",
             lambda _: [
