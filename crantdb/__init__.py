@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from crantdb.analysis.swc import SwcWish, write_swc
     from crantdb.analysis.synapses import get_synapses
     from crantdb.analysis.transmitters import collapse_nt_predictions, get_transmitter_predictions
+    from crantdb.analysis.versions import changes, diff, row_changes
     from crantdb.errors import CrantdbError
     from crantdb.warehouse.catalog import connect, scan
 
@@ -61,10 +62,12 @@ __all__ = [
     "SynapseChoice",
     "Where",
     "attach_synapses",
+    "changes",
     "collapse_nt_predictions",
     "connect",
     "connectivity_graph",
     "count_synapses_in_regions",
+    "diff",
     "find_anchor_loc",
     "get_adjacency",
     "get_compartments",
@@ -80,6 +83,7 @@ __all__ = [
     "get_synapse_counts",
     "get_synapses",
     "get_transmitter_predictions",
+    "row_changes",
     "scan",
     "sparse_adjacency",
     "write_swc",
@@ -102,10 +106,12 @@ def __getattr__(name: str) -> object:
         "SynapseChoice": "crantdb.analysis.attached",
         "Where": "crantdb.analysis.predicate",
         "attach_synapses": "crantdb.analysis.attached",
+        "changes": "crantdb.analysis.versions",
         "collapse_nt_predictions": "crantdb.analysis.transmitters",
         "connect": "crantdb.warehouse.catalog",
         "connectivity_graph": "crantdb.analysis.connectivity",
         "count_synapses_in_regions": "crantdb.analysis.regions",
+        "diff": "crantdb.analysis.versions",
         "find_anchor_loc": "crantdb.analysis.l2_info",
         "get_adjacency": "crantdb.analysis.adjacency",
         "get_compartments": "crantdb.analysis.skeletons",
@@ -121,6 +127,7 @@ def __getattr__(name: str) -> object:
         "get_synapse_counts": "crantdb.analysis.connectivity",
         "get_synapses": "crantdb.analysis.synapses",
         "get_transmitter_predictions": "crantdb.analysis.transmitters",
+        "row_changes": "crantdb.analysis.versions",
         "scan": "crantdb.warehouse.catalog",
         "sparse_adjacency": "crantdb.analysis.adjacency",
         "write_swc": "crantdb.analysis.swc",
