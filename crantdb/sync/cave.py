@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crantdb.errors import NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
-from crantdb.sync.cave_table import How, stage, staging_key, staging_keys
+from crantdb.sync.cave_table import How, stage, staging_keys
 from crantdb.sync.delta.run import Deltas
 from crantdb.sync.finish import Forms
 from crantdb.sync.inventory import held, left_over
@@ -78,11 +78,11 @@ def fetch(
     """
     forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, memory_bytes)
     selection = choose(cave, warehouse, config, wish, parent)
-    _say_first(cave, warehouse, selection, progress)
     deltas = None if wish.full or parent is None else Deltas(parent.main, config.cave.full_every)
     how = How(forms, deltas, progress)
-    tables, skipped = _stage_all(cave, warehouse, selection, how)
     keys = [key for table, _ in selection.fetch for key in staging_keys(cave, selection.version, table, how)]
+    _say_first(cave, warehouse, selection, keys, progress=progress)
+    tables, skipped = _stage_all(cave, warehouse, selection, how)
     return CavePart(selection, tables, skipped, keys)
 
 
@@ -126,7 +126,9 @@ def choose(
     )
 
 
-def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress: Progress) -> None:
+def _say_first(
+    cave: Cave, warehouse: Warehouse, selection: Selection, mine: list[StagingKey], *, progress: Progress
+) -> None:
     """Say what is to be done, and what the user should know before it is."""
     version = selection.version
     here = [table for table in selection.carried if table.kind != "derived"]
@@ -141,7 +143,6 @@ def _say_first(cave: Cave, warehouse: Warehouse, selection: Selection, progress:
             f"note: this machine's clock and the server's are {apart:,.0f} s apart; "
             f"every moment in the data is the server's"
         )
-    mine = {staging_key(cave, version, table) for table, _ in selection.fetch}
     for other in left_over(warehouse, cave, mine):
         progress.say(other)
 

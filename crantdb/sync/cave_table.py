@@ -92,14 +92,14 @@ def stage(
     if isinstance(base, Base) and not full.pieces:
         staging = open_staging(warehouse, delta_key(full.key, base))
         job = Job(cave, warehouse, version, table, base, how.forms)
-        with _forgotten_when_wrong(staging):
-            try:
-                return make_delta(job, staging, _fetched_at(staging), how.progress)
-            except Unproven as reason:
-                how.progress.say(
-                    f"{table.name}: what changed cannot be told ({reason}); it is fetched in full"
-                )
-                staging.discard()
+        try:
+            return make_delta(job, staging, _fetched_at(staging), how.progress)
+        except (Unproven, ValidationError, StagingMismatch) as reason:
+            how.progress.say(f"{table.name}: what changed cannot be told ({reason}); it is fetched in full")
+            staging.discard()
+        except (Unreadable, ReferenceNotLoaded, IncompleteError):
+            staging.discard()
+            raise
     elif isinstance(base, str) and base:
         how.progress.say(f"{table.name}: fetched in full: {base}")
     return _in_full(full, cave, version, table, how)

@@ -69,7 +69,12 @@ class Candidate:
         con: holds what is known, within the memory promise.
         base: files of the last version with `id` and the roots, each id once.
         roots: the root columns.
+
+    Attributes:
+        highest: the highest id of the last version; None when it had no row.
     """
+
+    highest: int | None
 
     def __init__(self, con: duckdb.DuckDBPyConnection, base: Sequence[Path], roots: Sequence[str]) -> None:
         self._con = con
@@ -77,6 +82,7 @@ class Candidate:
         con.from_parquet([str(path) for path in base], hive_partitioning=False).create_view("base")
         con.execute("CREATE TABLE fetched (" + ", ".join(f'"{name}" BIGINT' for name in self._columns) + ")")
         con.execute("CREATE TABLE gone (id BIGINT)")
+        [(self.highest,)] = con.sql("SELECT max(id) FROM base").fetchall()
         chosen = ", ".join(f'"{name}"' for name in self._columns)
         con.execute(
             f"CREATE VIEW candidate AS SELECT {chosen} FROM base "

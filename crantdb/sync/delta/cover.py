@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crantdb.sources.conditions import Condition
-from crantdb.sources.ranges import Span
+from crantdb.sources.ranges import HIGHEST, Span
 from crantdb.sync.delta.candidate import keys_of
 
 if TYPE_CHECKING:
@@ -47,10 +47,18 @@ class Proof:
     leaf_rows: int
 
     def cover(self, column: str) -> list[Span]:
-        """Return ranges that cover every value of a column, NULL included; 0 and 1 stand alone in a root column."""
+        """Return ranges that cover every value of a column, NULL included.
+
+        In a root column 0 and 1 stand alone. No range of ids holds both ids that the last version may have had and
+        ids behind all of these: a row that was superseded by a new one would leave its number as it was.
+        """
         keys = self.candidate.keys(column)
         if column == "id":
-            return cut(keys, Span(), self.range_rows)
+            newest = self.candidate.highest
+            if newest is None or newest == HIGHEST:
+                return cut(keys, Span(), self.range_rows)
+            old, new = Span(None, newest + 1), Span(newest + 1, None)
+            return [*cut(keys, old, self.range_rows), *cut(keys, new, self.range_rows)]
         apart = [Span(nulls=True), Span(None, 0), Span(0, 1), Span(1, 2)]
         return [*apart, *cut(keys, Span(2, None), self.range_rows)]
 
@@ -159,10 +167,11 @@ def _ranges(keys: Keys, span: Span, rows: int) -> Iterator[Span]:
     """Yield the ranges, ascending."""
     low = span.low
     first = 0 if span.low is None else int(np.searchsorted(keys.values, span.low))
+    last = len(keys.values) if span.high is None else int(np.searchsorted(keys.values, span.high))
     while True:
         end = int(np.searchsorted(keys.before, keys.before[first] + rows, side="right")) - 1
         end = max(end, first + 1)
-        if end >= len(keys.values):
+        if end >= last:
             yield Span(low, span.high)
             return
         high = int(keys.values[end])

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from crantdb.errors import ServiceUnavailable
 from crantdb.sources.conditions import Condition
 from crantdb.sources.ranges import Span
 from crantdb.sync.delta.asked import Unproven
@@ -103,10 +105,24 @@ def born_roots(graph: Chunkedgraph, before: datetime, as_of: datetime) -> NDArra
     parts = [np.empty(0, np.int64)]
     while begin < end:
         until = min(begin + WINDOW, end)
-        parts.append(graph.delta_roots(begin, until)[1])
+        parts.append(_born_in(graph, begin, until))
         begin = until
     new = np.unique(np.concatenate(parts))
     return new[graph.is_latest(new, as_of)] if len(new) else new
+
+
+def _born_in(graph: Chunkedgraph, begin: datetime, end: datetime) -> NDArray[np.int64]:
+    """Return the roots born in a window.
+
+    Older chunkedgraphs answer 500 when nothing was edited in it. None is then the right answer; were it not, the roots
+    that these replaced would be found retired, and their rows be asked for by id.
+    """
+    try:
+        return graph.delta_roots(begin, end)[1]
+    except ServiceUnavailable as error:
+        if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return np.empty(0, np.int64)
 
 
 def retired(delta: Delta) -> None:

@@ -18,7 +18,7 @@ from crantdb.sync.delta.candidate import Candidate
 from crantdb.sync.delta.cover import proof_for
 from crantdb.sync.delta.passes import Delta, born, counted, retired, sampled
 from crantdb.sync.finish import valid_forms, valid_table
-from crantdb.warehouse.arrange import names_for
+from crantdb.warehouse.arrange import ID, POST, PRE, names_for
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.files import StagedFile
 from crantdb.warehouse.merge import Replaced
@@ -110,26 +110,41 @@ def _base_for(
     names = names_for(table.name, canonical=table.name == forms.canonical)
     wanted = (names.by_post, names.ids) if synapses else ()
     found = {name: last.tables.get(f"derived.{name}") for name in wanted}
-    base = Base(
-        last.version, last.as_of, state, {name: form for name, form in found.items() if form is not None}
-    )
+    forms_of = {
+        name: form for name, form in found.items() if form and form.source.get("made_from") == table.name
+    }
+    base = Base(last.version, last.as_of, state, forms_of)
     return _why_full(base, table, wanted=len(wanted), full_every=full_every) or base
 
 
 def _why_full(base: Base, table: RemoteTable, *, wanted: int, full_every: int) -> str:
     """Return why a delta may not build on a version, or nothing."""
-    if len(base.forms) < wanted:
-        return "its forms are not all there"
-    if any(table.layers is not None for table in (base.table, *base.forms.values())):
-        return "the last version is kept as layers"
-    if any("--exact" in line for line in base.table.drift):
-        return "the last version was imported with --exact"
-    if base.since_full + 1 >= full_every:
-        return f"every {full_every} versions one is"
     before, now = base.table.source.get("created"), table.metadata.get("created")
-    if before != now:
-        return f"it was made anew on the server ({now}, before: {before})"
-    return ""
+    layered = any(table.layers is not None for table in (base.table, *base.forms.values()))
+    reasons = (
+        (len(base.forms) < wanted, "its forms are not all there"),
+        (layered, "the last version is kept as layers"),
+        (not _is_in_order(base), "the last version is sorted otherwise"),
+        (
+            any("--exact" in line for line in base.table.drift),
+            "the last version was imported with --exact",
+        ),
+        (base.since_full + 1 >= full_every, f"every {full_every} versions one is"),
+        (
+            before is None and now is not None,
+            "of the last version it is not known when the table was made",
+        ),
+        (before != now, f"it was made anew on the server ({now}, before: {before})"),
+    )
+    return next((reason for holds, reason in reasons if holds), "")
+
+
+def _is_in_order(base: Base) -> bool:
+    """Tell whether each file is sorted as it is to be merged: what is arranged as synapses may be told anew any day."""
+    if not base.forms:
+        return base.table.sort_order == (ID,)
+    orders = {form.sort_order for form in base.forms.values()}
+    return base.table.sort_order == (PRE, POST, ID) and orders == {(POST, PRE, ID), (ID,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +213,8 @@ def _passed(job: Job, staging: Staging, con: duckdb.DuckDBPyConnection, expected
     root = job.warehouse.root
     rows_of(con, [root / file.path for file in job.base.table.files]).create_view("last")
     ids = job.base.forms.get(names_for(job.table.name, canonical=job.table.name == job.forms.canonical).ids)
-    base = [root / file.path for file in (ids or job.base.table).files]
+    narrow = ids if ids is not None and {PRE, POST} >= set(job.roots) else job.base.table
+    base = [root / file.path for file in narrow.files]
     candidate = Candidate(con, base, job.roots)
     asked = Asked(Narrowed(job.cave, job.version, job.table), staging, _schema(job))
     proof = proof_for(asked, candidate, job.cave.options.chunk_rows)

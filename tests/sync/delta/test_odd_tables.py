@@ -1,0 +1,235 @@
+"""Deltas of tables that are out of the common: odd ids, roots that are none, no rows, split versions, further roots."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from crantdb.errors import ValidationError
+from crantdb.sandbox import Fault, Sandbox
+from crantdb.sandbox.chain import TABLE, generate_chain
+from crantdb.sources.cave import open_cave
+from crantdb.sync.cave import choose
+from crantdb.sync.delta import run as delta_run
+from crantdb.sync.delta.run import Base, Deltas
+from crantdb.sync.finish import Forms
+from crantdb.sync.selection import Wish
+from crantdb.warehouse.arrange import ID, POST, PRE
+from tests.sync.bench import QUICK, Bench, bench
+from tests.sync.delta.chain import OPTIONS, bring, digests, story
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crantdb.sandbox import Datastack
+    from crantdb.warehouse.state import TableState, VersionState
+
+    Change = Callable[[pa.Table], pa.Table]
+
+pytestmark = pytest.mark.usefixtures("unregistered")
+
+BY_DELTA, IN_FULL = "delta (counts + sample)", "full (counts + unique ids)"
+
+
+@pytest.fixture(scope="module")
+def world() -> Datastack:
+    """Generate two versions, edits between them."""
+    return generate_chain(versions=2, neurons=30, synapses=1_500)
+
+
+@pytest.fixture(scope="module")
+def one(world: Datastack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Return a warehouse with version 1, which no test changes."""
+    with Sandbox(world, row_limit=1500) as sandbox:
+        made = bench(tmp_path_factory.mktemp("one") / "wh", sandbox, world.name)
+        bring(made, 1)
+        yield made
+
+
+def changed(world: Datastack, change: Change, *numbers: int) -> Datastack:
+    """Return the world with the rows of some versions changed."""
+    versions = [
+        replace(v, tables=tuple(replace(t, rows=change(t.rows)) for t in v.tables))
+        if v.number in numbers
+        else v
+        for v in world.versions
+    ]
+    return replace(world, versions=tuple(versions))
+
+
+def followed(world: Datastack, folder: Path) -> Bench:
+    """Bring both versions, the second by what changed; check that it is what a full fetch gives."""
+    with Sandbox(world, row_limit=1500) as sandbox:
+        here, whole = (bench(folder / name, sandbox, world.name) for name in ("here", "whole"))
+        bring(here, 1)
+        bring(here, 2)
+        bring(whole, 2, full=True)
+        assert digests(here) == digests(whole)
+        return here
+
+
+def with_column(rows: pa.Table, name: str, values: list[int | None] | NDArray[np.int64]) -> pa.Table:
+    """Return rows with other values in a column."""
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values, pa.int64()))
+
+
+def updated(rows: pa.Table) -> pa.Table:
+    """Supersede a row of the newest ids by one with a newer id: same roots, same number of rows."""
+    ids = rows["id"].to_numpy().copy()
+    ids[-3] = ids[-1] + 5
+    return with_column(rows, "id", ids).sort_by("id")
+
+
+def bent_ids(rows: pa.Table) -> pa.Table:
+    """Give rows ids below zero, the lowest and the highest of all, and beyond what a float holds."""
+    ids = rows["id"].to_numpy() - 500
+    ids[0], ids[-3:] = -(2**63), [2**53 + 1, 2**62, 2**63 - 1]
+    return with_column(rows, "id", ids)
+
+
+def odd_roots(rows: pa.Table) -> pa.Table:
+    """Give rows the roots 0, 1 and NULL, as pre and as post."""
+    pre, post = rows[PRE].to_pylist(), rows[POST].to_pylist()
+    pre[10:40], pre[50:70], pre[80:90] = [1] * 30, [0] * 20, [None] * 10
+    post[30:60], post[85:120] = [0] * 30, [1] * 35
+    return with_column(with_column(rows, PRE, pre), POST, post)
+
+
+def third_root(rows: pa.Table) -> pa.Table:
+    """Give rows a further root."""
+    return rows.append_column("far_pt_root_id", rows[PRE])
+
+
+def none(rows: pa.Table) -> pa.Table:
+    """Return no rows."""
+    return rows.slice(0, 0)
+
+
+def unlooked(rows: pa.Table) -> pa.Table:
+    """Take every presynaptic root away."""
+    return with_column(rows, PRE, [None] * rows.num_rows)
+
+
+ODD = {
+    "a row among the newest ids is superseded": (updated, (2,)),
+    "ids below zero and up to the highest": (bent_ids, (1, 2)),
+    "0, 1 and NULL come": (odd_roots, (2,)),
+    "0, 1 and NULL go": (odd_roots, (1,)),
+    "a third root": (third_root, (1, 2)),
+    "all rows go": (none, (2,)),
+    "all rows come": (none, (1,)),
+    "no rows before and none behind": (none, (1, 2)),
+    "every NULL is looked up": (unlooked, (1,)),
+    "every root becomes NULL": (unlooked, (2,)),
+}
+
+
+@pytest.mark.parametrize(("change", "versions"), ODD.values(), ids=ODD)
+def test_odd_tables(world: Datastack, tmp_path: Path, change: Change, versions: tuple[int, ...]) -> None:
+    """Whatever the ids and the roots are, a delta is made, and holds what a full fetch gives."""
+    assert story(followed(changed(world, change, *versions), tmp_path))["completeness"] == BY_DELTA
+
+
+@pytest.mark.parametrize("change", [odd_roots, lambda rows: rows], ids=["0, 1 and NULL come", "edits"])
+def test_from_split_to_split(world: Datastack, tmp_path: Path, change: Change) -> None:
+    """Between two split versions, which serve NULL as 1 and times of creation, a delta is made, NULLs restored."""
+    split = replace(world, versions=tuple(replace(v, is_merged=False) for v in world.versions))
+    found = followed(changed(split, change, 2), tmp_path)
+    assert story(found)["completeness"] == BY_DELTA
+    assert "created" in found.rows(TABLE).column_names
+
+
+def test_a_chunkedgraph_that_has_no_answer_where_nothing_was_edited(world: Datastack, tmp_path: Path) -> None:
+    """A 500 for the new roots of a window is no failure: the rows are found by the roots that were retired."""
+    with Sandbox(world, row_limit=1500) as sandbox:
+        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
+        bring(here, 1)
+        sandbox.faults.add(Fault("status", match="/delta_roots", times=QUICK.rule.tries, code=500))
+        bring(here, 2)
+        bring(whole, 2, full=True)
+        assert digests(here) == digests(whole)
+    assert story(here)["found"]["rows of new roots"] == 0
+    assert story(here)["found"]["rows of retired roots"] > 0
+
+
+def test_a_delta_that_breaks_a_promise_is_no_dead_end(
+    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When what was made of the changes fails its checks, the sync says so and fetches the table in full."""
+
+    def broken(*_args: object) -> None:
+        raise ValidationError(TABLE, "has the rows its source counted", 1)
+
+    with Sandbox(world, row_limit=1500) as sandbox:
+        here = bench(tmp_path / "here", sandbox, world.name)
+        bring(here, 1)
+        monkeypatch.setattr(delta_run, "rearrange", broken)
+        bring(here, 2)
+    assert story(here)["completeness"] == IN_FULL
+    assert any("what changed cannot be told" in line for line in here.voice.lines)
+
+
+def base_for(one: Bench, last: VersionState) -> Base | str:
+    """Return what a delta of version 2 may build on, when this is the last version."""
+    cave = open_cave(one.config.datastack, one.config.server, None, OPTIONS)
+    selection = choose(cave, one.warehouse, one.config, Wish(2), one.snapshot)
+    [(table, _)] = selection.fetch
+    return Deltas(last, 8).base_for(table, selection.version, Forms(TABLE, (), 2**30))
+
+
+def with_state(one: Bench, key: str, **given: object) -> VersionState:
+    """Return the last version with something else said of a table."""
+    assert one.snapshot is not None
+    main = one.snapshot.main
+    state: TableState = replace(main.tables[key], **given)  # type: ignore[arg-type]
+    return replace(main, tables=dict(main.tables) | {key: state})
+
+
+def test_a_delta_builds_on_the_last_version(one: Bench) -> None:
+    """As it is, the last version will do; what the next test says of others is not for want of anything else."""
+    assert one.snapshot is not None
+    assert isinstance(base_for(one, one.snapshot.main), Base)
+
+
+WHY_NOT = {
+    "forms of another table": ("derived.edges", {"source": {"made_from": "other"}}, None),
+    "ids of another table": ("derived.synapse_ids", {"source": {"made_from": "other"}}, "its forms are not"),
+    "sorted by id": (f"cave.{TABLE}", {"sort_order": (ID,)}, "sorted otherwise"),
+    "in no order": ("derived.synapses_by_post", {"sort_order": ()}, "sorted otherwise"),
+    "made at an unknown time": (f"cave.{TABLE}", {"source": {}}, "not known when"),
+    "exact": (f"cave.{TABLE}", {"drift": ("doubles kept (import --exact): …",)}, "--exact"),
+}
+
+
+@pytest.mark.parametrize(("key", "given", "why"), WHY_NOT.values(), ids=WHY_NOT)
+def test_what_a_delta_does_not_build_on(
+    one: Bench, key: str, given: dict[str, object], why: str | None
+) -> None:
+    """A delta is built on files in the order in which it merges, of that table, made from it; else it is said why not."""
+    found = base_for(one, with_state(one, key, **given))
+    if why is None:
+        assert isinstance(found, Base)
+    else:
+        assert isinstance(found, str)
+        assert why in found
+
+
+def test_a_resumed_delta_is_no_left_over(world: Datastack, tmp_path: Path) -> None:
+    """A delta that was stopped and goes on is not reported as staged from another sync."""
+    with Sandbox(world, row_limit=1500) as sandbox:
+        here = bench(tmp_path / "here", sandbox, world.name)
+        bring(here, 1)
+        sandbox.faults.add(Fault("status", match="/is_latest_roots", times=None))
+        with pytest.raises(Exception, match="is_latest_roots"):
+            bring(here, 2)
+        sandbox.faults.clear()
+        bring(here, 2)
+    assert not [line for line in here.voice.lines if "from an earlier sync" in line]
+    assert story(here)["completeness"] == BY_DELTA
