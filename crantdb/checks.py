@@ -76,6 +76,23 @@ def some_names(value: object) -> tuple[str, ...]:
     raise ValueError(msg)
 
 
+def renamed(value: object) -> dict[str, str]:
+    """Check for a TOML table of texts: names of ours, each with another's."""
+    if isinstance(value, dict) and all(isinstance(name, str) and name for name in value.values()):
+        return value
+    msg = f'must be a section of names, like cell_type = "type", not {value!r}'
+    raise ValueError(msg)
+
+
+def three_sizes(value: object) -> tuple[float, float, float]:
+    """Check for a list of three positive numbers."""
+    numbers = value if isinstance(value, list) else []
+    if len(numbers) == 3 and all(type(n) in {int, float} and n > 0 for n in numbers):
+        return float(numbers[0]), float(numbers[1]), float(numbers[2])
+    msg = f"must be three numbers above 0, like [8, 8, 42], not {value!r}"
+    raise ValueError(msg)
+
+
 def yes_or_no(value: object) -> bool:
     """Check for true or false."""
     if isinstance(value, bool):

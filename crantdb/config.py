@@ -7,7 +7,18 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from crantdb.checks import address, between, checked, names, section, some_names, text, yes_or_no
+from crantdb.checks import (
+    address,
+    between,
+    checked,
+    names,
+    renamed,
+    section,
+    some_names,
+    text,
+    three_sizes,
+    yes_or_no,
+)
 from crantdb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,6 +108,23 @@ class L2Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationSettings:
+    """Which table of SeaTable is the lab's annotations, and what its columns are called.
+
+    Attributes:
+        table: the table's name; None for the only one that is mirrored, else CRANTb's.
+        columns: by the names of `annotations`: the table's own; those left out are called the same.
+        voxel_nm: the size in nm of the voxels its positions are in.
+        backup_cells: a CAVE table of cells, looked in where the datastack's soma table has none.
+    """
+
+    table: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    voxel_nm: tuple[float, float, float] = (8.0, 8.0, 42.0)
+    backup_cells: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The content of a `crantdb.toml`.
 
@@ -107,6 +135,7 @@ class Config:
         l2: how to mirror L2 data.
         syncs_l2: whether a sync without a named source mirrors L2 data too: the file has a section `[l2]`.
         seatable: how to mirror SeaTable; None when the file has no section `[seatable]`.
+        annotations: how the lab's annotations are read.
     """
 
     datastack: str
@@ -115,6 +144,7 @@ class Config:
     l2: L2Settings = field(default_factory=L2Settings)
     syncs_l2: bool = False
     seatable: SeaTableSettings | None = None
+    annotations: AnnotationSettings = field(default_factory=AnnotationSettings)
 
 
 def profiles() -> dict[str, Profile]:
@@ -204,9 +234,11 @@ def read_config(path: Path) -> Config:
         raise ConfigError(msg) from error
     mistakes: list[str] = []
     fields = {"datastack": text, "server": address, "cave": section, "l2": section, "seatable": section}
+    fields |= {"annotations": section}
     top = checked(raw, fields, "", mistakes)
     cave = checked(top.get("cave", {}), _CAVE_FIELDS, "cave.", mistakes)
     l2 = checked(top.get("l2", {}), _L2_FIELDS, "l2.", mistakes)
+    annotations = checked(top.get("annotations", {}), _ANNOTATION_FIELDS, "annotations.", mistakes)
     if "datastack" not in raw:
         mistakes.append("datastack is missing")
     known = profiles().get(top.get("datastack", ""))
@@ -224,6 +256,7 @@ def read_config(path: Path) -> Config:
         L2Settings(**l2),
         syncs_l2="l2" in top,
         seatable=seatable,
+        annotations=AnnotationSettings(**annotations),
     )
 
 
@@ -274,6 +307,13 @@ _L2_FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "parallel": between(1, 8, int),
     "ids_at_once": between(1, 100_000, int),
     "synapses": yes_or_no,
+}
+
+_ANNOTATION_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "table": text,
+    "columns": renamed,
+    "voxel_nm": three_sizes,
+    "backup_cells": text,
 }
 
 _SEATABLE_FIELDS: Mapping[str, Callable[[Any], Any]] = {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from crantdb.errors import NotServed
+from crantdb.errors import ConfigError, NotServed
 from crantdb.sources.chunkedgraph import open_chunkedgraph
+from crantdb.sync.annotation_columns import FIELDS, Mapped
 from crantdb.sync.annotations import DEFAULT_TABLE, Annotated, derive
 from crantdb.sync.coming import Coming
 from crantdb.warehouse.commit import check_not_overtaken
@@ -93,9 +95,21 @@ class Deriving:
         )
 
     def _annotated(self) -> Annotated:
-        """Return which table is the lab's annotations: the only one named in crantdb.toml, else CRANTb's."""
+        """Return which table is the lab's annotations, as crantdb.toml says: else the only one mirrored, else CRANTb's.
+
+        Raises:
+            ConfigError: when it maps a column that `annotations` does not have.
+        """
+        said = self.config.annotations
+        for name in said.columns:
+            if name not in FIELDS:
+                near = difflib.get_close_matches(name, FIELDS, n=3)
+                hint = f" (did you mean {' or '.join(near)}?)" if near else f": it has {', '.join(FIELDS)}"
+                msg = f"crantdb.toml maps annotations.columns.{name}, a column that annotations do not have{hint}"
+                raise ConfigError(msg)
         named = None if self.config.seatable is None else self.config.seatable.tables
-        return Annotated(named[0] if named is not None and len(named) == 1 else DEFAULT_TABLE)
+        only = named[0] if named is not None and len(named) == 1 else DEFAULT_TABLE
+        return Annotated(said.table or only, Mapped(said.columns, said.voxel_nm), said.backup_cells)
 
     def _chunkedgraph(self, change: Change) -> Chunkedgraph | None:
         """Return the datastack's chunkedgraph; None when it has none.
