@@ -16,8 +16,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from crantdb.analysis.adjacency import SparseAdjacency, get_adjacency, sparse_adjacency
     from crantdb.analysis.attached import SynapseChoice, attach_synapses
+    from crantdb.analysis.cell_ids import cell_id_to_root_id, root_id_to_cell_id
     from crantdb.analysis.connectivity import connectivity_graph, get_connectivity, get_synapse_counts
     from crantdb.analysis.criteria import NeuronCriteria
+    from crantdb.analysis.id_verbs import (
+        get_latest_roots,
+        get_lineage_graph,
+        is_latest_roots,
+        is_valid_root,
+        is_valid_supervoxel,
+        roots_to_supervoxels,
+        suggest_latest_roots,
+        supervoxels_to_roots,
+        update_ids,
+    )
+    from crantdb.analysis.idmap import ids_at, ids_at_all
+    from crantdb.analysis.idmap_times import find_common_time, version_for, versions_for
     from crantdb.analysis.l2_info import (
         find_anchor_loc,
         get_l2_chunk_info,
@@ -62,6 +76,7 @@ __all__ = [
     "SynapseChoice",
     "Where",
     "attach_synapses",
+    "cell_id_to_root_id",
     "changes",
     "collapse_nt_predictions",
     "connect",
@@ -69,6 +84,7 @@ __all__ = [
     "count_synapses_in_regions",
     "diff",
     "find_anchor_loc",
+    "find_common_time",
     "get_adjacency",
     "get_compartments",
     "get_connectivity",
@@ -78,14 +94,28 @@ __all__ = [
     "get_l2_info",
     "get_l2_skeleton",
     "get_l2_skeletons",
+    "get_latest_roots",
+    "get_lineage_graph",
     "get_region_connectivity",
     "get_region_synapse_counts",
     "get_synapse_counts",
     "get_synapses",
     "get_transmitter_predictions",
+    "ids_at",
+    "ids_at_all",
+    "is_latest_roots",
+    "is_valid_root",
+    "is_valid_supervoxel",
+    "root_id_to_cell_id",
+    "roots_to_supervoxels",
     "row_changes",
     "scan",
     "sparse_adjacency",
+    "suggest_latest_roots",
+    "supervoxels_to_roots",
+    "update_ids",
+    "version_for",
+    "versions_for",
     "write_swc",
 ]
 
@@ -106,6 +136,7 @@ def __getattr__(name: str) -> object:
         "SynapseChoice": "crantdb.analysis.attached",
         "Where": "crantdb.analysis.predicate",
         "attach_synapses": "crantdb.analysis.attached",
+        "cell_id_to_root_id": "crantdb.analysis.cell_ids",
         "changes": "crantdb.analysis.versions",
         "collapse_nt_predictions": "crantdb.analysis.transmitters",
         "connect": "crantdb.warehouse.catalog",
@@ -113,6 +144,7 @@ def __getattr__(name: str) -> object:
         "count_synapses_in_regions": "crantdb.analysis.regions",
         "diff": "crantdb.analysis.versions",
         "find_anchor_loc": "crantdb.analysis.l2_info",
+        "find_common_time": "crantdb.analysis.idmap_times",
         "get_adjacency": "crantdb.analysis.adjacency",
         "get_compartments": "crantdb.analysis.skeletons",
         "get_connectivity": "crantdb.analysis.connectivity",
@@ -122,14 +154,28 @@ def __getattr__(name: str) -> object:
         "get_l2_info": "crantdb.analysis.l2_info",
         "get_l2_skeleton": "crantdb.analysis.skeletons",
         "get_l2_skeletons": "crantdb.analysis.skeletons",
+        "get_latest_roots": "crantdb.analysis.id_verbs",
+        "get_lineage_graph": "crantdb.analysis.id_verbs",
         "get_region_connectivity": "crantdb.analysis.regions",
         "get_region_synapse_counts": "crantdb.analysis.regions",
         "get_synapse_counts": "crantdb.analysis.connectivity",
         "get_synapses": "crantdb.analysis.synapses",
         "get_transmitter_predictions": "crantdb.analysis.transmitters",
+        "ids_at": "crantdb.analysis.idmap",
+        "ids_at_all": "crantdb.analysis.idmap",
+        "is_latest_roots": "crantdb.analysis.id_verbs",
+        "is_valid_root": "crantdb.analysis.id_verbs",
+        "is_valid_supervoxel": "crantdb.analysis.id_verbs",
+        "root_id_to_cell_id": "crantdb.analysis.cell_ids",
+        "roots_to_supervoxels": "crantdb.analysis.id_verbs",
         "row_changes": "crantdb.analysis.versions",
         "scan": "crantdb.warehouse.catalog",
         "sparse_adjacency": "crantdb.analysis.adjacency",
+        "suggest_latest_roots": "crantdb.analysis.id_verbs",
+        "supervoxels_to_roots": "crantdb.analysis.id_verbs",
+        "update_ids": "crantdb.analysis.id_verbs",
+        "version_for": "crantdb.analysis.idmap_times",
+        "versions_for": "crantdb.analysis.idmap_times",
         "write_swc": "crantdb.analysis.swc",
     }
     if name not in rooms:

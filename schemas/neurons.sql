@@ -66,9 +66,9 @@ CREATE TABLE neurons (
     _ctime                    TIMESTAMP,
     _mtime                    TIMESTAMP
 );
-COMMENT ON TABLE neurons IS 'Annotated neurons: one row a root id at as_of. Of several annotations, the one proofread first, then the one last changed, gives the columns; annotation_ids lists all.';
+COMMENT ON TABLE neurons IS 'Annotated neurons: one row a root id at as_of. Of several annotations, a consistent, current, proofread one, else the one last changed, gives the columns; annotation_ids lists all.';
 COMMENT ON COLUMN neurons.root_id IS 'Root id at as_of.';
-COMMENT ON COLUMN neurons._id IS 'The annotation that the columns are of: current before others, proofread before others, then the one last changed, then the lowest _id.';
+COMMENT ON COLUMN neurons._id IS 'The annotation that the columns are of: consistent before others, current before others, proofread before others, then the one last changed, then the lowest _id.';
 COMMENT ON COLUMN neurons.annotation_ids IS 'All annotations of the root, that one first.';
 COMMENT ON COLUMN neurons.annotation_count IS 'How many they are.';
 COMMENT ON COLUMN neurons.merged_at_as_of IS 'Whether two of them are neurons that were parted after as_of.';
