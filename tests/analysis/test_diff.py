@@ -42,12 +42,13 @@ def edited(rows: pa.Table) -> pa.Table:
         pl.when(resized).then(pl.col("size") + 1).otherwise(pl.col("size")).alias("size"),
     )
     stays = pl.Series(random.random(frame.height) > 0.01)
-    for name in PAIR:  # one root retires
-        stays &= (frame[name] != ROOT + 3).fill_null(value=True)
     frame = frame.filter(stays)
     fresh = pl.from_arrow(synapses(30, seed=9, first_id=100_000))
     assert isinstance(fresh, pl.DataFrame)
-    return pl.concat([frame, fresh]).to_arrow().cast(rows.schema)
+    both = pl.concat([frame, fresh])
+    for name in PAIR:  # one root retires
+        both = both.filter((pl.col(name) != ROOT + 3).fill_null(value=True))
+    return both.to_arrow().cast(rows.schema)
 
 
 def commit_version(warehouse: Warehouse, rows: pa.Table, version: int, some: pa.Table) -> None:
