@@ -65,9 +65,11 @@ def connect(
     try:
         # A listed file never changes, so what its footer says may be kept.
         con.execute("SET parquet_metadata_cache = true")
-        text = catalog_statements(place, found, version=version, versions=versions, snapshots=others)
-        # One transaction: a hundred small ones cost more.
-        con.execute(";\n".join(["BEGIN", *text, "COMMIT"]))
+        plain = version in {None, found.main.version} and not versions and not others
+        if not (plain and _is_whole(place, found) and copied(con, place, found)):
+            text = catalog_statements(place, found, version=version, versions=versions, snapshots=others)
+            # One transaction: a hundred small ones cost more.
+            con.execute(";\n".join(["BEGIN", *text, "COMMIT"]))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:  # gone, or no longer Parquet
         con.close()
         check_kept(place, found.number, (version, *versions))

@@ -11,6 +11,7 @@ import duckdb
 from crantdb.errors import WarehouseBusy
 from crantdb.warehouse.durable import neighbour, storage_errors, sync_folder, write_bytes
 from crantdb.warehouse.layout import open_warehouse
+from crantdb.warehouse.prebuilt import write_prebuilt
 from crantdb.warehouse.relations import literal
 from crantdb.warehouse.snapshot import read_snapshot
 from crantdb.warehouse.statements import catalog_statements
@@ -28,7 +29,8 @@ STORAGE_VERSION = "v1.2.0"
 def register(warehouse: str | Path) -> tuple[Path, Path]:
     """Write `crantdb.duckdb` and `crantdb.sql` for the current snapshot, with every kept version.
 
-    Both are built beside and swapped in: a program that reads the old one keeps it until it opens anew.
+    A hidden third file, `.catalog-….duckdb`, is what `connect` copies rather than make every view and macro anew.
+    All are built beside and swapped in: a program that reads the old one keeps it until it opens anew.
     Their paths are absolute: register again after the folder has moved.
 
     Returns:
@@ -44,6 +46,7 @@ def register(warehouse: str | Path) -> tuple[Path, Path]:
     others = sorted(version for version in snapshot.versions if version != snapshot.main.version)
     text = catalog_statements(place, snapshot, versions=others, describe=True)
     _write_database(place, text)
+    write_prebuilt(place, snapshot, catalog_statements(place, snapshot))
     head = (
         f"-- Snapshot {snapshot.number} of {place.root}, for `duckdb -init {place.init_sql.name}`.\n"
         f"-- Derived by `crantdb register`; never the truth.\n"
