@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also decode every file: rows, key range, order; and compare the forms of synapses.",
 )
-def verify_verb(settings: Settings, *, deep: bool) -> None:
+@click.option(
+    "--online", is_flag=True, help="Also ask the chunkedgraph whether every root was current at as_of."
+)
+def verify_verb(settings: Settings, *, deep: bool, online: bool) -> None:
     """Check every manifest and every file it lists; exit 1 and name them when any is not as it was written."""
     warehouse = open_warehouse(settings.warehouse)
     findings = []
@@ -44,11 +47,23 @@ def verify_verb(settings: Settings, *, deep: bool) -> None:
             bar.update(task, description=f"checked {files} files, {size / 1e6:,.0f} MB")
             if checked.finding is not None:
                 findings.append((str(checked.finding.path), checked.finding.what))
+    findings += _checked_online(settings) if online else []
     if findings or settings.output != "table":
         output_for(settings.output).rows(("file", "what"), findings)
     settings.say(f"checked {files} files, {size / 1e6:,.1f} MB: {len(findings) or 'nothing'} wrong")
     if findings:
         raise click.exceptions.Exit(1)
+
+
+def _checked_online(settings: Settings) -> list[tuple[str, str]]:
+    """Return what the chunkedgraph says otherwise of the main version's roots."""
+    from crantdb.cli.sync import opened
+    from crantdb.sources.chunkedgraph import open_chunkedgraph
+    from crantdb.sync.online import check_online
+
+    warehouse, _, cave = opened(settings)
+    wrong = check_online(warehouse, open_chunkedgraph(cave))
+    return [("(main version)", f"{count:,}: {what}") for what, count in wrong.items()]
 
 
 @verb("rollback")
