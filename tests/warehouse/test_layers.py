@@ -340,6 +340,10 @@ def test_the_verb_says_it_dry_first(
     assert "versions kept as layers now  1" in capsys.readouterr().out
     assert {version: content(warehouse, version) for version in truth} == truth
     assert run_cli(["expire", "--warehouse", str(warehouse.root)]) == 2
+    capsys.readouterr()
+    question = ["sql", "SELECT count(*) AS n FROM synapses", "--version", "1", "--output", "csv"]
+    assert run_cli([*question, "--warehouse", str(warehouse.root)]) == 0
+    assert capsys.readouterr().out.split() == ["n", str(len(truth[1]["syn"]))]
 
 
 # --- killed ------------------------------------------------------------------------------------------
