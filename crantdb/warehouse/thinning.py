@@ -69,9 +69,16 @@ def to_thin(snapshot: Snapshot, full_versions: int) -> list[int]:
 
 
 def are_whole(warehouse: Warehouse, snapshot: Snapshot, versions: Sequence[int]) -> list[int]:
-    """Return those versions that have a synapse table which is whole."""
+    """Return those versions that have a whole synapse table which may become layers, as far as can be told unread."""
     states = own_states(warehouse, snapshot)
-    return [v for v in versions if any(main.layers is None for main, _ in forms_in(states[v]))]
+    order = sorted(states, reverse=True)
+    found = []
+    for version in versions:
+        newer = states[order[order.index(version) - 1]]
+        pairs = [(narrowed(main, forms), _same(newer, main)) for main, forms in forms_in(states[version])]
+        if any(older.main.layers is None and not why_not(older, there) for older, there in pairs):
+            found.append(version)
+    return found
 
 
 def thin(

@@ -238,5 +238,8 @@ def test_the_verb_counts_first(warehouse: Warehouse, capsys: pytest.CaptureFixtu
     assert {row["change"] for row in said("v1", "v2", "--table", "cells")} == {"added", "removed"}
     between = [row for row in said("3", "4") if row["rows"]]
     assert {row["table_name"] for row in between} == {"seatable.neurons"}
+    asked = ["sql", "FROM root_changes('v1', 'main')", "--versions", "1", "--output", "json"]
+    assert run([*asked, "--warehouse", str(warehouse.root)]) == 0
+    assert {row["change"] for row in json.loads(capsys.readouterr().out)} == {"born", "retired"}
     assert run(["diff", "first", "2", "--warehouse", str(warehouse.root)]) == 2
     assert run(["diff", "v1", "v2", "--cells", "--warehouse", str(warehouse.root)]) == 2
