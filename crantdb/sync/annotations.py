@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crantdb.errors import BadResponse, NotServed, SourceError, ValidationError
@@ -19,10 +20,24 @@ from crantdb.sync.typed_roots import look_at_typed_roots, roots_later
 from crantdb.warehouse.relations import ident
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crantdb.sources.chunkedgraph import Chunkedgraph
     from crantdb.sync.coming import Coming, Made, Opened, Readable
 
 DEFAULT_TABLE = "CRANTb_meta"
+
+MOST_FILES = 16
+"""A log of so many files is written anew, as one."""
+
+LOGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "root_history": ("happened_at", "event", "root_id"),
+        "root_anchors": ("root_id", "supervoxel_id"),
+        "root_overlaps": ("one_version", "two_version", "one_root_id", "two_root_id"),
+    }
+)
+"""The logs that a sync appends to, and what each is sorted by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +62,13 @@ class Derived:
     Attributes:
         tables: tables of the version.
         appended: rows for the logs.
+        replaced: logs written anew, with all their rows.
         messages: what the user should read.
     """
 
     tables: list[Made] = field(default_factory=list)
     appended: list[Made] = field(default_factory=list)
+    replaced: list[Made] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
 
@@ -143,15 +160,21 @@ def _make(
         ]
     _anchors(coming, there)
     overlaps(coming, there)
-    for log, order in (
-        ("root_history", ("happened_at", "event", "root_id")),
-        ("root_anchors", ("root_id", "supervoxel_id")),
-        ("root_overlaps", ("one_version", "two_version", "one_root_id", "two_root_id")),
-    ):
-        if log == "root_history" and append(there, events) == 0:
-            continue
-        if there.rows(f"SELECT 1 FROM main.{log} LIMIT 1"):
-            result.appended.append(staged(coming, there, log, order=order, completeness="log", log=True))
+    append(there, events)
+    for log, order in LOGS.items():
+        _logged(coming, there, log, order, result)
+
+
+def _logged(coming: Coming, there: Opened, log: str, order: tuple[str, ...], result: Derived) -> None:
+    """Add a log's new rows to what was made: behind its files, or, when those are many, as a whole with all its rows."""
+    if not there.rows(f"SELECT 1 FROM main.{log} LIMIT 1"):
+        return
+    known = there.table("history", log)
+    if known is not None and known.files >= MOST_FILES:
+        fill(there.con, log, f"SELECT * FROM {known.relation}")
+        result.replaced.append(staged(coming, there, log, order=order, completeness="log", log=True))
+    else:
+        result.appended.append(staged(coming, there, log, order=order, completeness="log", log=True))
 
 
 def _read_typed(there: Opened, table: Readable | None, mapped: Mapped) -> None:

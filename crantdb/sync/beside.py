@@ -70,6 +70,7 @@ class Deriving:
             change,
             tables=[*change.tables, *made.tables],
             appended=[*change.appended, *made.appended],
+            shared=[*change.shared, *made.replaced],
         )
 
     def _coming(self, change: Change) -> Coming:

@@ -39,6 +39,7 @@ class Readable:
         source: the server's own metadata of it.
         fetched_at: when its last row was fetched, UTC.
         is_new: whether this sync brings it.
+        files: how many files it is kept in.
     """
 
     relation: str
@@ -48,6 +49,7 @@ class Readable:
     source: Mapping[str, Any]
     fetched_at: datetime
     is_new: bool
+    files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,16 @@ def _views(
         columns = {column.name: column.type for column in table.columns}
         is_new = table.key in fresh
         found.append(
-            Readable(relation, table.schema, table.name, columns, table.source, table.fetched_at, is_new)
+            Readable(
+                relation,
+                table.schema,
+                table.name,
+                columns,
+                table.source,
+                table.fetched_at,
+                is_new,
+                len(table.files),
+            )
         )
     return found
 

@@ -84,7 +84,7 @@ class Bringing:
                 as_of=as_of,
                 tables=made.tables,
                 carried=[*parent.main.tables.values()],
-                shared=shared,
+                shared=[*shared, *made.replaced],
                 appended=made.appended,
             ),
         )

@@ -323,3 +323,24 @@ def test_an_edit_in_the_microsecond_of_the_version(truth: Truth, shift_us: int) 
     supervoxel = int(truth.history.leaves(truth.history.roots[edit.new_roots[0]])[0])
     root = int(truth.history.roots_at([supervoxel], edit.time_us + shift_us)[0])
     assert (root in edit.new_roots) == (shift_us >= 0)
+
+
+def test_logs_of_many_files_are_written_as_one(
+    brought: Bringing, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past so many files a log is one file again, with every row that it had and the new ones."""
+    monkeypatch.setattr("crantdb.sync.annotations.MOST_FILES", 3)
+    seen = []
+    for turn in range(5):
+        some = some_supervoxels(truth.history, 3 + 3 * turn, seed=turn)
+        brought.annotate(as_rows([(supervoxel, truth.root(supervoxel, 2)) for supervoxel in some]))
+        state = current(brought.warehouse)
+        assert state is not None
+        log = state.shared["history.root_anchors"]
+        [(rows, distinct)] = rows_of(
+            brought, "SELECT count(*), count(DISTINCT (root_id, supervoxel_id)) FROM root_anchors"
+        )
+        assert rows == distinct == log.rows
+        seen.append((len(log.files), rows))
+    assert [files for files, _ in seen] == [2, 3, 1, 2, 3]
+    assert [rows for _, rows in seen] == sorted({rows for _, rows in seen})
