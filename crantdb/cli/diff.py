@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -43,6 +44,7 @@ _KINDS = ("roots", "edges", "synapses")
 )
 @click.option("--cells", is_flag=True, help="List the cells that changed in SeaTable's tables.")
 @click.option("--summary", is_flag=True, help="Only count those cells, by table, kind and column.")
+@click.option("--memory", help="Memory to use at the most, e.g. 8GB (default: a quarter of what there is).")
 def diff_verb(
     settings: Settings,
     *,
@@ -52,6 +54,7 @@ def diff_verb(
     tables: tuple[str, ...],
     cells: bool,
     summary: bool,
+    memory: str | None,
 ) -> None:
     """Count what changed from A to B: roots, edges, synapses, and the rows of every table.
 
@@ -65,21 +68,31 @@ def diff_verb(
             raise click.UsageError(msg)
         _of_cells(settings, sides, tables, summary=summary)
         return
-    con = _connected(settings, sides)
-    if kind is not None:
-        from crantdb.analysis.versions import Kind, changes
+    if len(tables) > 1:
+        msg = "the rows of one table at a time: say --table once"
+        raise click.UsageError(msg)
+    with _connected(settings, sides, memory) as con:
+        _of_rows(settings, con, sides, kind=kind, table=next(iter(tables), None))
 
+
+def _of_rows(
+    settings: Settings,
+    con: duckdb.DuckDBPyConnection,
+    sides: tuple[str, str],
+    *,
+    kind: str | None,
+    table: str | None,
+) -> None:
+    """Print what changed of a kind, or in a table, row by row; else how much of everything."""
+    from crantdb.analysis.versions import Kind, changes, diff, row_changes
+
+    if kind is not None:
         order = {"roots": "root_id", "edges": "pre_root_id, post_root_id", "synapses": "id"}[kind]
         chosen = next(known for known in get_args(Kind) if known == kind)
         give(settings, changes(con, chosen, *sides).order(f"change, {order}"))
-    elif tables:
-        from crantdb.analysis.versions import row_changes
-
-        for table in tables:
-            give(settings, row_changes(con, table, *sides))
+    elif table is not None:
+        give(settings, row_changes(con, table, *sides))
     else:
-        from crantdb.analysis.versions import diff
-
         found = diff(con, *sides)
         output_for(settings.output).rows(found.columns, found.rows())
 
@@ -93,12 +106,43 @@ def _side(text: str) -> str:
     return f"{match[1] or 's'}{int(match[2])}"
 
 
-def _connected(settings: Settings, sides: tuple[str, str]) -> duckdb.DuckDBPyConnection:
-    """Return a connection that holds both sides."""
+@contextlib.contextmanager
+def _connected(
+    settings: Settings, sides: tuple[str, str], memory: str | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection that holds both sides; what does not fit into memory goes beside the warehouse's stagings."""
     from crantdb.warehouse.catalog import connect
+    from crantdb.warehouse.durable import neighbour
+    from crantdb.warehouse.layout import open_warehouse
+    from crantdb.warehouse.memory import DUCKDB_SHARE, promised_bytes
+    from crantdb.warehouse.relations import literal
 
     numbers = {room: sorted({int(s[1:]) for s in sides if s[0] == room}) for room in "vs"}
-    return connect(settings.warehouse, versions=numbers["v"], snapshots=numbers["s"])
+    _check_meant(settings, numbers["s"])
+    spill = neighbour(open_warehouse(settings.warehouse).staging / "diff")
+    con = connect(settings.warehouse, versions=numbers["v"], snapshots=numbers["s"])
+    try:
+        con.execute(f"SET memory_limit = '{int(promised_bytes(memory) * DUCKDB_SHARE)}B'")
+        con.execute(f"SET temp_directory = {literal(str(spill))}")
+        yield con
+    finally:
+        con.close()
+        with contextlib.suppress(OSError):
+            spill.rmdir()
+
+
+def _check_meant(settings: Settings, numbers: list[int]) -> None:
+    """Hint at the versions when a number is that of a version, and of no snapshot."""
+    from crantdb.warehouse.layout import open_warehouse
+    from crantdb.warehouse.snapshot import current
+
+    place = open_warehouse(settings.warehouse)
+    snapshot, there = current(place), place.numbers()
+    versions = [] if snapshot is None else sorted(snapshot.versions)
+    for number in numbers:
+        if number not in there and number in versions:
+            msg = f"there is no snapshot {number}; the materialization version is v{number}"
+            raise click.UsageError(msg)
 
 
 def _are_seatable(settings: Settings, sides: tuple[str, str], tables: tuple[str, ...]) -> bool:

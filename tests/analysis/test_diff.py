@@ -241,5 +241,6 @@ def test_the_verb_counts_first(warehouse: Warehouse, capsys: pytest.CaptureFixtu
     asked = ["sql", "FROM root_changes('v1', 'main')", "--versions", "1", "--output", "json"]
     assert run([*asked, "--warehouse", str(warehouse.root)]) == 0
     assert {row["change"] for row in json.loads(capsys.readouterr().out)} == {"born", "retired"}
+    assert run(["diff", "v1", "v2", "--table", "a", "--table", "b", "--warehouse", str(warehouse.root)]) == 2
     assert run(["diff", "first", "2", "--warehouse", str(warehouse.root)]) == 2
     assert run(["diff", "v1", "v2", "--cells", "--warehouse", str(warehouse.root)]) == 2

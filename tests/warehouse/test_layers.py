@@ -344,6 +344,8 @@ def test_the_verb_says_it_dry_first(
     question = ["sql", "SELECT count(*) AS n FROM synapses", "--version", "1", "--output", "csv"]
     assert run_cli([*question, "--warehouse", str(warehouse.root)]) == 0
     assert capsys.readouterr().out.split() == ["n", str(len(truth[1]["syn"]))]
+    assert run_cli(["diff", "1", "2", "--warehouse", str(warehouse.root)]) == 2
+    assert "the materialization version is v1" in capsys.readouterr().err
 
 
 # --- killed ------------------------------------------------------------------------------------------
