@@ -42,11 +42,14 @@ STATUSES = {
 @pytest.fixture(scope="module")
 def world() -> Datastack:
     """Return the generated world: versions 3 to 5, with edits after version 5."""
-    return generate_world(neurons=40, synapses=1000)
+    return generate_world(neurons=24, synapses=1000)
 
 
-def test_dirt_edited_and_synced_five_times(world: Datastack, tmp_path: Path) -> None:
+def test_dirt_edited_and_synced_five_times(
+    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After each sync every row is there with its root at as_of and a true status; then the next version moves all."""
+    monkeypatch.setattr("crantdb.sync.run.keep_registered", lambda *_: None)
     crantb = crantb_base(world)
     server = Server(crantb.base, token=CANARY)
     history = world.chunkedgraph
