@@ -142,10 +142,11 @@ def _plan(settings: Settings, words: tuple[str, ...], given: dict[str, Any]) -> 
 
 def _say_plan(settings: Settings, found: Plan) -> None:
     """Say what CAVE's part of a sync amounts to."""
+    least = "at least " if any(table.action == "update" for table in found.tables) else ""
     settings.say(
         f"version {found.version} as of {found.as_of:%Y-%m-%d %H:%M} UTC"
-        f"{'' if found.main else ', added beside the main one'}: {found.rows:,} rows in about {found.requests:,} "
-        f"requests, about {found.bytes / 1e6:,.1f} MB on the disk ({found.free_bytes / 1e9:,.1f} GB free)"
+        f"{'' if found.main else ', added beside the main one'}: {least}{found.rows:,} rows in about "
+        f"{found.requests:,} requests, about {found.bytes / 1e6:,.1f} MB on the disk ({found.free_bytes / 1e9:,.1f} GB free)"
     )
     pace = "as fast as last time" if found.rows_per_s else "at the least, by how long the counts took"
     settings.say(f"about {_duration(found.seconds)} ({pace})")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import NotServed, ReferenceNotLoaded, SourceError, StorageError, Unreadable
 from crantdb.sync.cave_table import How, stage, staging_keys
-from crantdb.sync.delta.run import Deltas
+from crantdb.sync.delta.base import Deltas
 from crantdb.sync.finish import Forms
 from crantdb.sync.inventory import held, left_over
 from crantdb.sync.selection import Selection, Wish, select

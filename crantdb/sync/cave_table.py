@@ -18,7 +18,8 @@ from crantdb.errors import (
 from crantdb.sources.materialization import id_columns, key_of
 from crantdb.sources.ranges import Span
 from crantdb.sync.delta.asked import Unproven
-from crantdb.sync.delta.run import Base, Job, delta_key, make_delta
+from crantdb.sync.delta.base import Base, delta_key
+from crantdb.sync.delta.run import Job, make_delta
 from crantdb.sync.finish import finish
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.staging import Staging, StagingKey, open_staging
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from crantdb.sources.cave import Cave
     from crantdb.sources.extract import Extract
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
-    from crantdb.sync.delta.run import Deltas
+    from crantdb.sync.delta.base import Deltas
     from crantdb.sync.finish import Forms
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.layout import Warehouse

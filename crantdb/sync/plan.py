@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import NotServed, ReferenceNotLoaded, Unreadable
 from crantdb.sync.cave import ROW_BYTES, SYNAPSE_BYTES, choose
+from crantdb.sync.delta.base import Base, Deltas
+from crantdb.sync.delta.passes import sample_blocks
+from crantdb.sync.finish import Forms
 from crantdb.warehouse.layout import free_bytes
 from crantdb.warehouse.snapshot import current
 
@@ -30,8 +33,9 @@ class PlannedTable:
         rows: the rows the server says it has; None when it does not say.
         requests: about how many requests it takes.
         bytes: about how many bytes it takes on the disk.
-        action: ``fetch``, ``keep`` (it is here already) or ``skip``.
-        why: why it is skipped.
+        action: ``fetch``, ``update`` (by what changed since the version held), ``keep`` (it is here already) or
+            ``skip``.
+        why: why it is skipped, or not updated; what an update builds on.
     """
 
     name: str
@@ -41,6 +45,14 @@ class PlannedTable:
     bytes: int
     action: str
     why: str
+
+    @property
+    def least_rows(self) -> int:
+        """Rows that are fetched at the least: of an update its sample, for what changed is not known beforehand."""
+        if self.action == "update":
+            blocks, size = sample_blocks(self.rows or 0)
+            return min(blocks * size, self.rows or 0)
+        return (self.rows or 0) if self.action == "fetch" else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +81,8 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """Rows to fetch."""
-        return sum(table.rows or 0 for table in self.tables if table.action == "fetch")
+        """Rows to fetch; of updates the least."""
+        return sum(table.least_rows for table in self.tables)
 
     @property
     def requests(self) -> int:
@@ -99,7 +111,8 @@ def plan(cave: Cave, warehouse: Warehouse, config: Config, wish: Wish) -> Plan:
     selection = choose(cave, warehouse, config, wish, parent)
     kept = (table for table in selection.carried if table.kind != "derived")
     here = [PlannedTable(table.name, table.kind, table.rows, 0, 0, "keep", "") for table in kept]
-    fetch = _to_fetch(cave, selection, config)
+    deltas = None if wish.full or parent is None else Deltas(parent.main, config.cave.full_every)
+    fetch = _to_fetch(cave, selection, config, deltas)
     tables = tuple(fetch + here)
     version = selection.version
     meter = cave.transport.meter
@@ -122,9 +135,9 @@ def _last_rate(parent: Snapshot | None) -> float | None:
     return max(timed, key=lambda table: table.rows).rows_per_s if timed else None
 
 
-def _to_fetch(cave: Cave, selection: Selection, config: Config) -> list[PlannedTable]:
+def _to_fetch(cave: Cave, selection: Selection, config: Config, deltas: Deltas | None) -> list[PlannedTable]:
     """Return the tables that would be fetched, counted."""
-    synapses = {cave.info.get("synapse_table"), *config.cave.synapse_tables}
+    forms = Forms(cave.info.get("synapse_table"), config.cave.synapse_tables, 0)
     planned: list[PlannedTable] = []
     for table, _ in selection.fetch:
         try:
@@ -132,7 +145,20 @@ def _to_fetch(cave: Cave, selection: Selection, config: Config) -> list[PlannedT
         except (Unreadable, ReferenceNotLoaded, NotServed) as error:
             planned.append(PlannedTable(table.name, table.kind, None, 0, 0, "skip", str(error)))
             continue
+        size = rows * (SYNAPSE_BYTES if forms.is_synapses(table.name) else ROW_BYTES)
+        base = "" if deltas is None else deltas.base_for(table, selection.version, forms)
+        if isinstance(base, Base):
+            requests = _requests_of_update(rows, base, config.cave.chunk_rows)
+            why = f"what changed since version {base.version}; the sample and the counts are the least"
+            planned.append(PlannedTable(table.name, table.kind, rows, requests, size, "update", why))
+            continue
         pieces = max(1, -(-rows // config.cave.chunk_rows))
-        size = rows * (SYNAPSE_BYTES if table.name in synapses else ROW_BYTES)
-        planned.append(PlannedTable(table.name, table.kind, rows, 1 + 2 * pieces, size, "fetch", ""))
+        planned.append(PlannedTable(table.name, table.kind, rows, 1 + 2 * pieces, size, "fetch", base))
     return planned
+
+
+def _requests_of_update(rows: int, base: Base, chunk_rows: int) -> int:
+    """Return how many requests an update makes at the least: counts over the id and every root, and the sample."""
+    keys = 1 + sum(column.name.endswith("_root_id") for column in base.table.columns)
+    blocks, _ = sample_blocks(rows)
+    return keys * (1 + -(-rows // chunk_rows)) + 2 * blocks

@@ -1,65 +1,33 @@
-"""The next version as far as it is known: the last one's ids and roots, and the rows fetched since."""
+"""The next version as far as it is known: the last one's ids and roots, and the rows fetched since.
+
+A table may have more ids than fit into memory: what is asked of all of them is streamed, what is asked of a range
+reads the files that are sorted by its column.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crantdb.sources.ranges import Span
+from crantdb.sync.delta.keys import cut, keys_of
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from crantdb.sources.ranges import Span
+    from crantdb.sync.delta.keys import Counted, Keys
 
+AT_ONCE = 1 << 20
+"""Values that are in memory together while all are streamed."""
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The values of a column, and how many rows have each.
-
-    Attributes:
-        values: int64, ascending, each once; NULL is not among them.
-        before: rows with a lower value, int64, one longer than `values`.
-        nulls: rows without one.
-    """
-
-    values: NDArray[np.int64]
-    before: NDArray[np.int64]
-    nulls: int
-
-    def count(self, span: Span) -> int:
-        """Return how many rows lie in a span."""
-        if span.nulls:
-            return self.nulls
-        return int(self.before[self._place(span.end)] - self.before[self._place(span.start)])
-
-    def middle(self, span: Span) -> int | None:
-        """Return where to cut a span so that about as many rows lie below as above; None when it holds one value or NULL."""
-        if span.nulls:
-            return None
-        first, end = self._place(span.start), self._place(span.end)
-        half = (int(self.before[first]) + int(self.before[end])) // 2
-        at = int(np.searchsorted(self.before, half, side="right")) - 1
-        at = min(max(at, first + 1), end - 1)
-        if end - first >= 2:
-            return int(self.values[at])
-        return None
-
-    def _place(self, value: int) -> int:
-        """Return how many values are lower."""
-        if value > np.iinfo(np.int64).max:
-            return len(self.values)
-        return int(np.searchsorted(self.values, value))
-
-
-def keys_of(values: NDArray[np.int64], counts: NDArray[np.int64], nulls: int) -> Keys:
-    """Return keys from values, ascending, and the rows that have each."""
-    return Keys(values, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), nulls)
+Within = tuple[str, Span]
+"""A column and the span its value lies in: to ask of some rows only."""
 
 
 class Candidate:
@@ -69,6 +37,7 @@ class Candidate:
         con: holds what is known, within the memory promise.
         base: files of the last version with `id` and the roots, each id once.
         roots: the root columns.
+        by: the same rows in files that are sorted by a column, where there are such.
 
     Attributes:
         highest: the highest id of the last version; None when it had no row.
@@ -76,19 +45,28 @@ class Candidate:
 
     highest: int | None
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, base: Sequence[Path], roots: Sequence[str]) -> None:
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        base: Sequence[Path],
+        roots: Sequence[str],
+        by: Mapping[str, Sequence[Path]] | None = None,
+    ) -> None:
         self._con = con
         self._columns = ("id", *roots)
-        con.from_parquet([str(path) for path in base], hive_partitioning=False).create_view("base")
+        chosen = ", ".join(f'"{name}"' for name in self._columns)
         con.execute("CREATE TABLE fetched (" + ", ".join(f'"{name}" BIGINT' for name in self._columns) + ")")
         con.execute("CREATE TABLE gone (id BIGINT)")
-        [(self.highest,)] = con.sql("SELECT max(id) FROM base").fetchall()
-        chosen = ", ".join(f'"{name}"' for name in self._columns)
-        con.execute(
-            f"CREATE VIEW candidate AS SELECT {chosen} FROM base "
-            f"ANTI JOIN (SELECT id FROM fetched UNION ALL SELECT id FROM gone) AS known USING (id) "
-            f"UNION ALL SELECT {chosen} FROM fetched"
-        )
+        con.execute("CREATE VIEW known AS SELECT id FROM fetched UNION ALL SELECT id FROM gone")
+        for column in self._columns:
+            files = (by or {}).get(column, base)
+            rows = con.from_parquet([str(path) for path in files], hive_partitioning=False)
+            rows.create_view(f"base by {column}")
+            con.execute(
+                f'CREATE VIEW {_view(column)} AS SELECT {chosen} FROM "base by {column}" ANTI JOIN known USING (id) '
+                f"UNION ALL SELECT {chosen} FROM fetched"
+            )
+        [(self.highest,)] = con.sql('SELECT max(id) FROM "base by id"').fetchall()
 
     def put(self, rows: pa.Table) -> None:
         """Know rows of the next version."""
@@ -102,32 +80,86 @@ class Candidate:
         self._con.execute("INSERT INTO gone SELECT id FROM incoming ANTI JOIN gone USING (id)")
         self._con.unregister("incoming")
 
-    def keys(self, column: str) -> Keys:
-        """Return the values of a column, with how many rows have each."""
-        found = self._con.sql(
-            f'SELECT "{column}" AS value, count(*) AS n FROM candidate WHERE "{column}" IS NOT NULL GROUP BY 1 ORDER BY 1'
-        ).fetchnumpy()
-        [(nulls,)] = self._con.sql(f'SELECT count(*) FROM candidate WHERE "{column}" IS NULL').fetchall()
-        return keys_of(np.asarray(found["value"], np.int64), np.asarray(found["n"], np.int64), nulls)
+    def rows(self) -> duckdb.DuckDBPyRelation:
+        """Return every row: its id and roots."""
+        return self._con.table(_view("id"))
 
-    def ids_where(self, column: str, span: Span) -> NDArray[np.int64]:
-        """Return the ids of rows whose value lies in a span, ascending."""
-        if span.nulls:
-            condition = f'"{column}" IS NULL'
+    def total(self) -> int:
+        """Return how many rows there are."""
+        [(count,)] = self._con.sql(f"SELECT count(*) FROM {_view('id')}").fetchall()
+        return int(count)
+
+    def values(self, column: str, within: Sequence[Within] = ()) -> Iterator[Counted]:
+        """Yield the values of a column, with how many rows have each; ascending, in batches, without NULL."""
+        where = _condition([*within, (column, Span())])
+        if column == "id":
+            query = f"SELECT id AS value, 1 AS n FROM {_source(column, within)} WHERE {where} ORDER BY 1"
         else:
-            parts = [f'"{column}" >= {span.low}'] if span.low is not None else []
-            parts += [f'"{column}" < {span.high}'] if span.high is not None else []
-            condition = " AND ".join(parts) or f'"{column}" IS NOT NULL'
-        return self._ids(f"SELECT id FROM candidate WHERE {condition} ORDER BY id")
+            query = (
+                f'SELECT "{column}" AS value, count(*) AS n FROM {_source(column, within)} WHERE {where} '
+                "GROUP BY 1 ORDER BY 1"
+            )
+        for batch in self._con.sql(query).to_arrow_reader(AT_ONCE):
+            yield _int64(batch["value"]), _int64(batch["n"])
+
+    def keys(self, column: str, span: Span, within: Sequence[Within] = ()) -> Keys:
+        """Return the values that lie in a span, with how many rows have each: of few rows, or of few values."""
+        if span.nulls:
+            nothing = np.empty(0, np.int64)
+            return keys_of(nothing, nothing, self.counts(column, [span], within)[0])
+        found = [(np.empty(0, np.int64),) * 2, *self.values(column, [*within, (column, span)])]
+        values, counts = (np.concatenate(part) for part in zip(*found, strict=True))
+        return keys_of(values, counts, 0)
+
+    def ranges(self, column: str, span: Span, rows: int, within: Sequence[Within] = ()) -> list[Span]:
+        """Cut a span into ranges of at most so many rows (see `keys.cut`)."""
+        return cut(self.values(column, [*within, (column, span)]), span, rows)
+
+    def counts(self, column: str, spans: Sequence[Span], within: Sequence[Within] = ()) -> list[int]:
+        """Return how many rows lie in each of some spans, which ascend and adjoin, but for that of NULL."""
+        plain = [span for span in spans if not span.nulls]
+        found = np.zeros(len(plain), np.int64)
+        starts = np.array([span.start for span in plain], np.int64)
+        if plain:
+            hull = (column, Span(plain[0].low, plain[-1].high))
+            where = _condition([*within, hull])
+            query = f'SELECT "{column}" AS value FROM {_source(column, [*within, hull])} WHERE {where}'
+            for batch in self._con.sql(query).to_arrow_reader(AT_ONCE):
+                place = np.searchsorted(starts, _int64(batch["value"]), side="right") - 1
+                found += np.bincount(place, minlength=len(plain))
+        left = iter(found.tolist())
+        return [self._nulls(column, within) if span.nulls else next(left) for span in spans]
+
+    def _nulls(self, column: str, within: Sequence[Within]) -> int:
+        """Return how many rows have no value in a column."""
+        where = _condition([*within, (column, Span(nulls=True))])
+        [(count,)] = self._con.sql(f"SELECT count(*) FROM {_source(column, within)} WHERE {where}").fetchall()
+        return int(count)
+
+    def ids_where(self, within: Sequence[Within]) -> NDArray[np.int64]:
+        """Return the ids of rows whose values lie in the spans, ascending."""
+        source = _source(within[0][0], within)
+        return self._ids(f"SELECT id FROM {source} WHERE {_condition(within)} ORDER BY id")
 
     def ids_among(self, column: str, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids, not fetched yet, of rows whose value is one of those given, ascending."""
         self._con.register("wanted", {"value": values})
         found = self._ids(
-            f'SELECT id FROM candidate SEMI JOIN wanted ON "{column}" = value ANTI JOIN fetched USING (id) ORDER BY id'
+            f'SELECT id FROM {_view(column)} SEMI JOIN wanted ON "{column}" = value '
+            "ANTI JOIN fetched USING (id) ORDER BY id"
         )
         self._con.unregister("wanted")
         return found
+
+    def rows_among(self, column: str, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how many rows have each of some values, which ascend."""
+        self._con.register("wanted", {"value": values})
+        found = self._con.sql(
+            f'SELECT wanted.value, count(id) AS n FROM wanted LEFT JOIN {_view(column)} ON "{column}" = wanted.value '
+            "GROUP BY 1 ORDER BY 1"
+        ).fetchnumpy()["n"]
+        self._con.unregister("wanted")
+        return np.asarray(found, np.int64)
 
     def unfetched(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those ids that were not fetched, ascending."""
@@ -139,3 +171,31 @@ class Candidate:
     def _ids(self, query: str) -> NDArray[np.int64]:
         """Return the ids that a query gives."""
         return np.asarray(self._con.sql(query).fetchnumpy()["id"], np.int64)
+
+
+def _view(column: str) -> str:
+    """Return the name of the rows as files sorted by a column give them."""
+    return f'"candidate by {column}"'
+
+
+def _source(column: str, within: Sequence[Within]) -> str:
+    """Return where to read rows: by the first column that narrows them, else by the one that is asked for."""
+    return _view(within[0][0] if within else column)
+
+
+def _condition(within: Sequence[Within]) -> str:
+    """Return what holds of values that lie in the spans, as SQL."""
+    parts: list[str] = []
+    for column, span in within:
+        if span.nulls:
+            parts.append(f'"{column}" IS NULL')
+            continue
+        parts.append(f'"{column}" IS NOT NULL')
+        parts += [f'"{column}" >= {span.low}'] if span.low is not None else []
+        parts += [f'"{column}" < {span.high}'] if span.high is not None else []
+    return " AND ".join(parts)
+
+
+def _int64(column: pa.Array) -> NDArray[np.int64]:
+    """Return whole numbers."""
+    return np.asarray(column, np.int64)

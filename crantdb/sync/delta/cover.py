@@ -13,20 +13,19 @@ import numpy as np
 
 from crantdb.sources.conditions import Condition
 from crantdb.sources.ranges import HIGHEST, Span
-from crantdb.sync.delta.candidate import keys_of
+from crantdb.sync.delta.keys import halfway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
+    from crantdb.sources.narrowed import Conditions
     from crantdb.sync.delta.asked import Asked
-    from crantdb.sync.delta.candidate import Candidate, Keys
+    from crantdb.sync.delta.candidate import Candidate, Within
 
 MOST_LEAF_ROWS = 1_000
 """A range that differs is cut in two until it holds no more rows than this (or a twentieth of a range)."""
 
-IDS_AT_ONCE = 1_000
+IDS_AT_ONCE = 2_000
 """Ids asked for by name in one request."""
 
 
@@ -47,98 +46,92 @@ class Proof:
     leaf_rows: int
 
     def cover(self, column: str) -> list[Span]:
-        """Return ranges that cover every value of a column, NULL included.
+        """Return ranges that cover every value of a column, NULL included; ascending, NULL first.
 
         In a root column 0 and 1 stand alone. No range of ids holds both ids that the last version may have had and
         ids behind all of these: a row that was superseded by a new one would leave its number as it was.
         """
-        keys = self.candidate.keys(column)
-        if column == "id":
-            newest = self.candidate.highest
-            if newest is None or newest == HIGHEST:
-                return cut(keys, Span(), self.range_rows)
-            old, new = Span(None, newest + 1), Span(newest + 1, None)
-            return [*cut(keys, old, self.range_rows), *cut(keys, new, self.range_rows)]
-        apart = [Span(nulls=True), Span(None, 0), Span(0, 1), Span(1, 2)]
-        return [*apart, *cut(keys, Span(2, None), self.range_rows)]
+        if column != "id":
+            apart = [Span(nulls=True), Span(None, 0), Span(0, 1), Span(1, 2)]
+            return [*apart, *self._cut(column, Span(2, None))]
+        newest = self.candidate.highest
+        if newest is None or newest == HIGHEST:
+            return self._cut(column, Span())
+        return [*self._cut(column, Span(None, newest + 1)), *self._cut(column, Span(newest + 1, None))]
 
     def mend(self, column: str, spans: list[Span]) -> int:
         """Compare counts over a cover, fetch what differs; return how many ranges did.
 
         Raises:
-            Unproven, SourceError: as `Asked.fetch`.
+            Unproven, IncompleteError, SourceError: as `Asked.fetch_each`.
         """
-        keys = self.candidate.keys(column)
-        counts = self.asked.counts([(Condition(column, span),) for span in spans])
-        wrong = [(span, n) for span, n in zip(spans, counts, strict=True) if keys.count(span) != n]
-        for span, count in wrong:
-            self._narrow(column, span, count, keys)
-        return len(wrong)
+        return self._compare(column, spans, ())
 
     def refetch(self, ids: NDArray[np.int64]) -> None:
         """Fetch rows by id; those that the server does not have are gone.
 
         Raises:
-            Unproven, SourceError: as `Asked.fetch`.
+            Unproven, IncompleteError, SourceError: as `Asked.fetch_each`.
         """
-        for start in range(0, len(ids), IDS_AT_ONCE):
-            part = ids[start : start + IDS_AT_ONCE]
-            rows = self.asked.fetch((Condition("id", among=tuple(part.tolist())),))
+        parts = (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
+        asked: dict[Conditions, NDArray[np.int64]] = {
+            (Condition("id", among=tuple(part.tolist())),): part for part in parts
+        }
+        for conditions, rows in self.asked.fetch_each(list(asked)):
             self.candidate.put(rows)
-            self.candidate.drop(np.setdiff1d(part, rows["id"].to_numpy()))
+            self.candidate.drop(np.setdiff1d(asked[conditions], rows["id"].to_numpy()))
 
-    def _narrow(self, column: str, span: Span, count: int, keys: Keys) -> None:
+    def _cut(self, column: str, span: Span, within: tuple[Within, ...] = ()) -> list[Span]:
+        """Cut a span into ranges by our rows."""
+        return self.candidate.ranges(column, span, self.range_rows, within)
+
+    def _compare(self, column: str, spans: list[Span], within: tuple[Within, ...]) -> int:
+        """Compare counts over ranges of a column, of all rows or of those of one key; fetch what differs."""
+        there = self.asked.counts([_conditions(column, span, within) for span in spans])
+        here = self.candidate.counts(column, spans, within)
+        wrong = [(span, count) for span, count, ours in zip(spans, there, here, strict=True) if count != ours]
+        steps = self.asked.steps(f"ranges of {column} that differ, looked into", len(wrong))
+        for span, count in wrong:
+            self._narrow(column, span, count, within)
+            steps.done()
+        return len(wrong)
+
+    def _narrow(self, column: str, span: Span, count: int, within: tuple[Within, ...]) -> None:
         """Find the small ranges that differ within one, and fetch them."""
+        keys = self.candidate.keys(column, span, within)
         todo = [(span, count)]
         while todo:
             part, there = todo.pop()
             here = keys.count(part)
             if here == there:
                 continue
-            if max(here, there) <= self.leaf_rows or mostly(here, there):
-                self._fetch(column, part)
-            elif (at := keys.middle(part) or _halfway(part)) is None:
-                self._narrow_by_id(column, part, there)
+            at = keys.middle(part)
+            at = halfway(part) if at is None else at
+            if max(here, there) <= self.leaf_rows or mostly(here, there) or (at is None and column == "id"):
+                self._fetch(column, part, within)
+            elif at is None:
+                below = ((column, part),)
+                self._compare("id", self._cut("id", Span(), below), below)
             else:
-                below, above = part.cut(at)
-                lower = self.asked.count((Condition(column, below),))
-                todo += [(below, lower), (above, there - lower)]
+                lower_part, upper_part = part.cut(at)
+                lower = self.asked.count(_conditions(column, lower_part, within))
+                todo += [(lower_part, lower), (upper_part, there - lower)]
 
-    def _narrow_by_id(self, column: str, key: Span, count: int) -> None:
-        """Find where rows with one key (or none) differ, by their ids, and fetch those rows."""
-        ids = self.candidate.ids_where(column, key)
-        keys = keys_of(ids, np.ones(len(ids), np.int64), 0)
-        todo = [(Span(), count)]
-        while todo:
-            part, there = todo.pop()
-            here = keys.count(part)
-            if here == there:
-                continue
-            at = keys.middle(part) or _halfway(part)
-            if max(here, there) <= self.leaf_rows or mostly(here, there) or at is None:
-                self._fetch(column, key, part)
-            else:
-                below, above = part.cut(at)
-                lower = self.asked.count((Condition(column, key), Condition("id", below)))
-                todo += [(below, lower), (above, there - lower)]
-
-    def _fetch(self, column: str, span: Span, among: Span | None = None) -> None:
+    def _fetch(self, column: str, span: Span, within: tuple[Within, ...]) -> None:
         """Fetch the rows of a range, and those of ours in it that the server has no longer there, by id."""
-        conditions = (Condition(column, span),) + (() if among is None else (Condition("id", among),))
-        ours = self.candidate.ids_where(column, span)
-        if among is not None:
-            ours = (
-                ours[(ours >= among.start) & (ours < among.end)]
-                if among.high is not None
-                else ours[ours >= among.start]
-            )
-        rows = self.asked.fetch(conditions)
+        ours = self.candidate.ids_where([*within, (column, span)])
+        rows = self.asked.fetch(_conditions(column, span, within))
         self.candidate.put(rows)
         moved = np.setdiff1d(ours, rows["id"].to_numpy())
-        if column == "id":
+        if column == "id" and not within:
             self.candidate.drop(moved)
         else:
             self.refetch(self.candidate.unfetched(moved))
+
+
+def _conditions(column: str, span: Span, within: tuple[Within, ...]) -> tuple[Condition, ...]:
+    """Return what is asked of the server: rows in a range, of one key where there is one."""
+    return tuple(Condition(name, part) for name, part in (*within, (column, span)))
 
 
 def proof_for(asked: Asked, candidate: Candidate, chunk_rows: int) -> Proof:
@@ -156,31 +149,3 @@ def proof_for(asked: Asked, candidate: Candidate, chunk_rows: int) -> Proof:
 def mostly(here: int, there: int) -> bool:
     """Tell whether a range differs in so many rows that cutting it would not spare any."""
     return 2 * abs(here - there) >= max(here, there)
-
-
-def cut(keys: Keys, span: Span, rows: int) -> list[Span]:
-    """Cut a span into ranges of at most so many rows; one key with more is a range alone."""
-    return list(_ranges(keys, span, rows))
-
-
-def _ranges(keys: Keys, span: Span, rows: int) -> Iterator[Span]:
-    """Yield the ranges, ascending."""
-    low = span.low
-    first = 0 if span.low is None else int(np.searchsorted(keys.values, span.low))
-    last = len(keys.values) if span.high is None else int(np.searchsorted(keys.values, span.high))
-    while True:
-        end = int(np.searchsorted(keys.before, keys.before[first] + rows, side="right")) - 1
-        end = max(end, first + 1)
-        if end >= last:
-            yield Span(low, span.high)
-            return
-        high = int(keys.values[end])
-        yield Span(low, high)
-        low, first = high, end
-
-
-def _halfway(span: Span) -> int | None:
-    """Return the middle of a span none of whose values are known; None for a single value or NULL."""
-    if span.is_single:
-        return None
-    return span.start + (span.end - span.start) // 2

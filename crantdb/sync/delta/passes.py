@@ -13,7 +13,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from crantdb.errors import ServiceUnavailable
 from crantdb.sources.conditions import Condition
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    import duckdb
     from numpy.typing import NDArray
 
     from crantdb.sources.chunkedgraph import Chunkedgraph
+    from crantdb.sources.narrowed import Conditions
     from crantdb.sync.delta.asked import Asked
     from crantdb.sync.delta.candidate import Candidate
     from crantdb.sync.delta.cover import Proof
@@ -35,11 +34,20 @@ if TYPE_CHECKING:
 WIDER = timedelta(hours=1)
 """An edit's time in the operation log need not be the birth of its roots: windows are wider by this, both ways."""
 
+LOOK_BACK = timedelta(days=35)
+"""No row should have a root that was retired in this time before the last version; the server is asked."""
+
 WINDOW = timedelta(days=7)
 """Edits are asked for in windows of this length at the most."""
 
 ROOTS_AT_ONCE = 500
 """Roots asked for by name in one request."""
+
+OLD_AT_ONCE = 2_000
+"""Roots asked for by name in one request, where none of them should have a row."""
+
+LATEST_AT_ONCE = 50_000
+"""Roots asked about in one request whether they stand."""
 
 SAMPLE_SHARE = 0.01
 ROUNDS = 25
@@ -90,8 +98,8 @@ def born(delta: Delta, *, most_rows: int) -> None:
     if rows > most_rows:
         msg = f"{rows:,} rows have a root that is new"
         raise Unproven(msg)
-    for conditions in asked:
-        delta.candidate.put(delta.asked.fetch(conditions))
+    for _, found in delta.asked.fetch_each(asked):
+        delta.candidate.put(found)
     delta.found["rows of new roots"] = rows
 
 
@@ -101,28 +109,37 @@ def born_roots(graph: Chunkedgraph, before: datetime, as_of: datetime) -> NDArra
     Raises:
         SourceError: as `Chunkedgraph.delta_roots`.
     """
-    begin, end = before - WIDER, as_of + WIDER
-    parts = [np.empty(0, np.int64)]
+    _, new = _edited(graph, before - WIDER, as_of + WIDER)
+    return new[graph.is_latest(new, as_of)]
+
+
+def _edited(
+    graph: Chunkedgraph, begin: datetime, end: datetime
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the roots retired and those born between two moments, window by window; each ascending."""
+    parts = [(np.empty(0, np.int64),) * 2]
     while begin < end:
         until = min(begin + WINDOW, end)
-        parts.append(_born_in(graph, begin, until))
+        parts.append(_edited_in(graph, begin, until))
         begin = until
-    new = np.unique(np.concatenate(parts))
-    return new[graph.is_latest(new, as_of)] if len(new) else new
+    old, new = (np.unique(np.concatenate(part)) for part in zip(*parts, strict=True))
+    return old, new
 
 
-def _born_in(graph: Chunkedgraph, begin: datetime, end: datetime) -> NDArray[np.int64]:
-    """Return the roots born in a window.
+def _edited_in(
+    graph: Chunkedgraph, begin: datetime, end: datetime
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the roots retired and those born in a window.
 
     Older chunkedgraphs answer 500 when nothing was edited in it. None is then the right answer; were it not, the roots
     that these replaced would be found retired, and their rows be asked for by id.
     """
     try:
-        return graph.delta_roots(begin, end)[1]
+        return graph.delta_roots(begin, end)
     except ServiceUnavailable as error:
         if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
-        return np.empty(0, np.int64)
+        return np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 def retired(delta: Delta) -> None:
@@ -135,13 +152,50 @@ def retired(delta: Delta) -> None:
     """
     count = 0
     for column in delta.roots:
-        values = delta.candidate.keys(column).values
-        values = values[values > NOT_LOOKED_UP]
-        stale = values[~delta.graph.is_latest(values, delta.as_of)] if len(values) else values
-        ids = delta.candidate.ids_among(column, stale)
+        ids = delta.candidate.ids_among(column, _stale(delta, column))
         delta.proof.refetch(ids)
         count += len(ids)
     delta.found["rows of retired roots"] = count
+
+
+def _stale(delta: Delta, column: str) -> NDArray[np.int64]:
+    """Return the roots in a column that do not stand at the later moment, ascending."""
+    above = (column, Span(NOT_LOOKED_UP + 1, None))
+    batches = [values for values, _ in delta.candidate.values(column, [above])]
+    parts = [
+        values[at : at + LATEST_AT_ONCE] for values in batches for at in range(0, len(values), LATEST_AT_ONCE)
+    ]
+    steps = delta.asked.steps(f"roots in {column} looked at", sum(map(len, parts)))
+    found = [np.empty(0, np.int64)]
+    for part in parts:
+        found.append(part[~delta.graph.is_latest(part, delta.as_of)])
+        steps.done(len(part))
+    return np.concatenate(found)
+
+
+def served_stale(delta: Delta) -> None:
+    """Fetch the rows that the server has under roots that were retired lately, and we have not.
+
+    A row whose root was right may come back with an older one, which may lie in the same range of roots.
+    `retired` must have been: our own rows of such roots are then the server's.
+
+    Raises:
+        Unproven, IncompleteError, SourceError: as `Asked.fetch_each`.
+    """
+    old, _ = _edited(delta.graph, delta.before - LOOK_BACK, delta.as_of + WIDER)
+    old = old[~delta.graph.is_latest(old, delta.as_of)]
+    total = 0
+    for column in delta.roots:
+        parts = [old[at : at + OLD_AT_ONCE] for at in range(0, len(old), OLD_AT_ONCE)]
+        asked = [(Condition(column, among=tuple(part.tolist())),) for part in parts]
+        there = delta.asked.counts(asked)
+        ours = delta.candidate.rows_among(column, old)
+        here = [int(ours[at : at + OLD_AT_ONCE].sum()) for at in range(0, len(old), OLD_AT_ONCE)]
+        wrong = [one for one, theirs, mine in zip(asked, there, here, strict=True) if theirs != mine]
+        for _, rows in delta.asked.fetch_each(wrong):
+            delta.candidate.put(rows)
+            total += rows.num_rows
+    delta.found["rows of older roots"] = total
 
 
 def counted(delta: Delta) -> None:
@@ -164,61 +218,57 @@ def counted(delta: Delta) -> None:
     raise Unproven(msg)
 
 
-def sampled(delta: Delta, con: duckdb.DuckDBPyConnection, *, seed: int) -> None:
-    """Fetch a sample of ranges whole and compare every column of the rows that were taken over unseen.
+def sampled(delta: Delta, *, seed: int) -> NDArray[np.int64]:
+    """Fetch a sample of ranges whole.
 
     Args:
         delta: the table.
-        con: with the view `last`: the last version's rows, every column.
         seed: which ranges; the same for every run of one version.
 
+    Returns:
+        The ids of the rows in them that were to be taken over unseen: each must be as it was, in every column.
+
     Raises:
-        Unproven: when a row differs: then others may too.
-        SourceError: when the server does not answer.
+        Unproven: when a range holds other ids than ours.
+        IncompleteError, SourceError: as `Asked.fetch_each`.
     """
-    ids = delta.candidate.keys("id").values
-    rows, compared = [], 0
-    for span in _sample(ids, seed):
-        there = delta.asked.fetch((Condition("id", span),))
-        ours = ids[(ids >= span.start) & (ids < span.end)]
-        if not np.array_equal(np.sort(there["id"].to_numpy()), ours):
-            msg = f"the ids in {span} are not those of the server"
+    blocks = list(_sample(delta.candidate, seed))
+    ours: dict[Conditions, NDArray[np.int64]] = {
+        (Condition("id", Span(int(ids[0]), int(ids[-1]) + 1)),): ids for ids in blocks
+    }
+    unseen = delta.candidate.unfetched(np.concatenate([np.empty(0, np.int64), *blocks]))
+    for conditions, there in delta.asked.fetch_each(list(ours)):
+        if not np.array_equal(np.sort(there["id"].to_numpy()), ours[conditions]):
+            msg = f"the ids for {conditions[0]} are not those of the server"
             raise Unproven(msg)
-        unseen = delta.candidate.unfetched(ours)
-        rows.append(there.filter(pa.array(np.isin(there["id"].to_numpy(), unseen))))
-        compared += len(unseen)
-        delta.candidate.put(there)
-    if rows:
-        _compare(con, pa.concat_tables(rows))
-    delta.found["rows compared"] = compared
+    delta.found["rows compared"] = len(unseen)
+    return unseen
 
 
-def _compare(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
-    """Refuse rows that are not in the last version just so."""
-    con.register("sampled", rows)
-    chosen = ", ".join(f'"{name}"' for name in rows.column_names)
-    wrong = con.sql(
-        f"SELECT id FROM (SELECT {chosen} FROM sampled EXCEPT SELECT {chosen} FROM last SEMI JOIN sampled USING (id)) "
-        "ORDER BY id"
-    ).fetchall()
-    con.unregister("sampled")
-    if wrong:
-        examples = ", ".join(str(row[0]) for row in wrong[:5])
-        msg = f"{len(wrong):,} rows of the sample differ where no count does (e.g. id {examples})"
-        raise Unproven(msg)
+def sample_blocks(rows: int) -> tuple[int, int]:
+    """Return how many ranges a sample of a table is of, and how many rows each has."""
+    size = min(max(rows // 500, 20), 1000)
+    return min(math.ceil(SAMPLE_SHARE * rows / size), math.ceil(rows / size)), size
 
 
-def _sample(ids: NDArray[np.int64], seed: int) -> Iterator[Span]:
-    """Yield ranges of ids that hold about a hundredth of them, at places drawn by chance."""
-    if not len(ids):
+def _sample(candidate: Candidate, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the ids in ranges that hold about a hundredth of them, at places drawn by chance; ascending."""
+    total = candidate.total()
+    number, size = sample_blocks(total)
+    if not number:
         return
-    size = min(max(len(ids) // 500, 20), 1000)
-    number = math.ceil(SAMPLE_SHARE * len(ids) / size)
-    blocks = math.ceil(len(ids) / size)
-    drawn = np.random.default_rng(seed).choice(blocks, min(number, blocks), replace=False)
-    for block in sorted(int(place) for place in drawn):
-        end = min((block + 1) * size, len(ids)) - 1
-        yield Span(int(ids[block * size]), int(ids[end]) + 1)
+    blocks = math.ceil(total / size)
+    drawn = np.sort(np.random.default_rng(seed).choice(blocks, number, replace=False))
+    left = np.empty(0, np.int64)
+    first = 0  # the place of the first id in `left`
+    for values, _ in candidate.values("id"):
+        left = np.concatenate([left, values])
+        whole = drawn[(drawn + 1) * size <= first + len(left)]
+        yield from (left[at : at + size].copy() for at in (whole * size - first).tolist())
+        drawn = drawn[len(whole) :]
+        begun = len(left) if not len(drawn) else min(len(left), max(0, int(drawn[0]) * size - first))
+        first, left = first + begun, left[begun:]
+    yield from (left[at:] for at in (drawn * size - first).tolist())
 
 
 def _batches(roots: NDArray[np.int64]) -> Iterator[tuple[int, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,11 @@ from crantdb.sources.materialization import id_columns
 from crantdb.sources.narrowed import Narrowed
 from crantdb.sync.delta.asked import Asked, Unproven
 from crantdb.sync.delta.candidate import Candidate
-from crantdb.sync.delta.cover import proof_for
-from crantdb.sync.delta.passes import Delta, born, counted, retired, sampled
+from crantdb.sync.delta.cover import IDS_AT_ONCE, proof_for
+from crantdb.sync.delta.passes import Delta, born, counted, retired, sampled, served_stale
 from crantdb.sync.finish import valid_forms, valid_table
-from crantdb.warehouse.arrange import ID, POST, PRE, names_for
+from crantdb.warehouse.agreement import sums
+from crantdb.warehouse.arrange import POST, PRE, names_for
 from crantdb.warehouse.commit import TableFacts
 from crantdb.warehouse.files import StagedFile
 from crantdb.warehouse.merge import Replaced
@@ -26,125 +26,32 @@ from crantdb.warehouse.rearrange import Before, merged_table, rearrange
 from crantdb.warehouse.sorting import rows_of, sorting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     import duckdb
+    import numpy as np
+    from numpy.typing import NDArray
 
     from crantdb.sources.cave import Cave
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
+    from crantdb.sync.delta.base import Base
     from crantdb.sync.finish import Forms
     from crantdb.sync.progress import Progress
+    from crantdb.warehouse.arrange import SynapseNames
     from crantdb.warehouse.layout import Warehouse
-    from crantdb.warehouse.staging import Staging, StagingKey
-    from crantdb.warehouse.state import TableState, VersionState
+    from crantdb.warehouse.staging import StagedTable, Staging
+    from crantdb.warehouse.state import TableState
     from crantdb.warehouse.validate import ValidTable
 
 BY_DELTA = "delta (counts + sample)"
 """Counts over full covers of the id and of every root column agree, and so does a hundredth of the rows."""
 
-LARGE_ROWS = 1_000_000
-"""A table with roots that is not arranged as synapses is worth a delta from this many rows on."""
-
 MOST_CHANGED = 0.5
 """When more than this share of the rows has new roots, a full fetch asks for less."""
 
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The version that a delta builds on.
-
-    Attributes:
-        version: its number.
-        as_of: its moment.
-        table: the table in it.
-        forms: its further forms by name; empty for a table that has none.
-    """
-
-    version: int
-    as_of: datetime
-    table: TableState
-    forms: dict[str, TableState]
-
-    @property
-    def since_full(self) -> int:
-        """How many versions lie between this one and the last that was fetched in full."""
-        return int(self.table.source.get("delta", {}).get("since_full", 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Deltas:
-    """What deltas may build on.
-
-    Attributes:
-        last: the newest version held.
-        full_every: every so many versions one is fetched in full.
-    """
-
-    last: VersionState
-    full_every: int
-
-    def base_for(self, table: RemoteTable, version: MaterializationVersion, forms: Forms) -> Base | str:
-        """Return what a delta of a table may build on, or why it is fetched in full (empty: nothing to say of it)."""
-        return _base_for(table, version, self.last, forms, full_every=self.full_every)
-
-
-def delta_key(key: StagingKey, base: Base) -> StagingKey:
-    """Return the key under which a delta is staged, from that of the whole table: never mixed with one on another base."""
-    files = "".join(file.sha256 for file in base.table.files)
-    digest = hashlib.sha256(files.encode()).hexdigest()[:12]
-    return replace(key, origin=f"delta on version {base.version} ({digest})")
-
-
-def _base_for(
-    table: RemoteTable, version: MaterializationVersion, last: VersionState, forms: Forms, *, full_every: int
-) -> Base | str:
-    """Return what a delta may build on, or why there is none."""
-    if last.version is None or last.as_of is None or last.version >= version.number:
-        return ""
-    state = last.tables.get(f"cave.{table.name}")
-    synapses = forms.is_synapses(table.name)
-    if state is None or table.kind != "table" or not (synapses or state.rows >= LARGE_ROWS):
-        return ""
-    if not any(name.endswith("_root_id") for name in (column.name for column in state.columns)):
-        return ""
-    names = names_for(table.name, canonical=table.name == forms.canonical)
-    wanted = (names.by_post, names.ids) if synapses else ()
-    found = {name: last.tables.get(f"derived.{name}") for name in wanted}
-    forms_of = {
-        name: form for name, form in found.items() if form and form.source.get("made_from") == table.name
-    }
-    base = Base(last.version, last.as_of, state, forms_of)
-    return _why_full(base, table, wanted=len(wanted), full_every=full_every) or base
-
-
-def _why_full(base: Base, table: RemoteTable, *, wanted: int, full_every: int) -> str:
-    """Return why a delta may not build on a version, or nothing."""
-    before, now = base.table.source.get("created"), table.metadata.get("created")
-    layered = any(table.layers is not None for table in (base.table, *base.forms.values()))
-    reasons = (
-        (len(base.forms) < wanted, "its forms are not all there"),
-        (layered, "the last version is kept as layers"),
-        (not _is_in_order(base), "the last version is sorted otherwise"),
-        (
-            any("--exact" in line for line in base.table.drift),
-            "the last version was imported with --exact",
-        ),
-        (base.since_full + 1 >= full_every, f"every {full_every} versions one is"),
-        (
-            before is None and now is not None,
-            "of the last version it is not known when the table was made",
-        ),
-        (before != now, f"it was made anew on the server ({now}, before: {before})"),
-    )
-    return next((reason for holds, reason in reasons if holds), "")
-
-
-def _is_in_order(base: Base) -> bool:
-    """Tell whether each file is sorted as it is to be merged: what is arranged as synapses may be told anew any day."""
-    if not base.forms:
-        return base.table.sort_order == (ID,)
-    orders = {form.sort_order for form in base.forms.values()}
-    return base.table.sort_order == (PRE, POST, ID) and orders == {(POST, PRE, ID), (ID,)}
+MOST_FETCHED = 1.5
+"""So many times the table's rows are fetched at the most: a row may come twice or three times, by pre, post and id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +79,15 @@ class Job:
         """The table's root columns."""
         return tuple(c.name for c in self.base.table.columns if c.name.endswith("_root_id"))
 
+    @property
+    def names(self) -> SynapseNames:
+        """What the forms of the table are called, if it has any."""
+        return names_for(self.table.name, canonical=self.table.name == self.forms.canonical)
+
+    def paths(self, table: TableState) -> list[Path]:
+        """Return where a table's files lie."""
+        return [self.warehouse.root / file.path for file in table.files]
+
 
 def make_delta(
     job: Job, staging: Staging, fetched_at: datetime, progress: Progress
@@ -191,16 +107,19 @@ def make_delta(
     progress.say(f"{name}: from version {job.base.version}, by what changed since")
     expected = job.cave.expected_rows(job.version, job.table)
     with sorting(staging, job.forms.memory_bytes) as con:
-        delta = _passed(job, staging, con, expected)
-        replaced, came = _replaced(con, staging, job.roots)
+        delta, unseen = _passed(job, staging, con, expected, progress)
+        replaced, came = _replaced(con, staging, job.roots, unseen)
+        progress.say(f"{name}: {came:,} rows are new or changed; writing the files that they lie in")
         before = _before(job)
         facts = _facts(job, delta, came, fetched_at)
         if job.base.forms:
-            names = names_for(name, canonical=name == job.forms.canonical)
-            arranged = rearrange(staging, con, names, before, replaced)
+            arranged = rearrange(staging, con, job.names, before, replaced)
+            _check_written(con, delta, (arranged.main, arranged.by_post, arranged.ids))
             made = valid_forms(arranged, facts, expected, canonical=name == job.forms.canonical)
         else:
-            made = [valid_table(merged_table(staging, con, before, replaced), facts, expected)]
+            table = merged_table(staging, con, before, replaced)
+            _check_written(con, delta, (table,))
+            made = [valid_table(table, facts, expected)]
     progress.say(
         f"{name}: {delta.asked.rows_fetched:,} rows fetched of {expected:,}, {came:,} are new or changed; "
         f"counts of {delta.found['ranges compared']:,} ranges agree, and {delta.found['rows compared']:,} rows looked at"
@@ -208,33 +127,64 @@ def make_delta(
     return made
 
 
-def _passed(job: Job, staging: Staging, con: duckdb.DuckDBPyConnection, expected: int) -> Delta:
-    """Run every pass; return what they found."""
-    root = job.warehouse.root
-    rows_of(con, [root / file.path for file in job.base.table.files]).create_view("last")
-    ids = job.base.forms.get(names_for(job.table.name, canonical=job.table.name == job.forms.canonical).ids)
-    narrow = ids if ids is not None and {PRE, POST} >= set(job.roots) else job.base.table
-    base = [root / file.path for file in narrow.files]
-    candidate = Candidate(con, base, job.roots)
-    asked = Asked(Narrowed(job.cave, job.version, job.table), staging, _schema(job))
+def _passed(
+    job: Job, staging: Staging, con: duckdb.DuckDBPyConnection, expected: int, progress: Progress
+) -> tuple[Delta, NDArray[np.int64]]:
+    """Run every pass; return what they found, and the ids of rows of the sample that must be as they were."""
+    rows_of(con, job.paths(job.base.table)).create_view("last")
+    candidate = _candidate(job, con)
+    asked = Asked(
+        Narrowed(job.cave, job.version, job.table),
+        staging,
+        _schema(job),
+        job.roots,
+        progress=progress,
+        most_rows=int(MOST_FETCHED * expected) + IDS_AT_ONCE,
+    )
     proof = proof_for(asked, candidate, job.cave.options.chunk_rows)
     try:
         graph = open_chunkedgraph(job.cave)
     except NotServed as error:
         raise Unproven(str(error)) from error
-    delta = Delta(asked, candidate, proof, graph, job.roots, job.base.as_of, job.version.as_of)
+    delta = Delta(
+        asked, candidate, proof, graph, job.roots, job.base.as_of, job.base.full_as_of, job.version.as_of
+    )
     born(delta, most_rows=int(MOST_CHANGED * len(job.roots) * expected))
     retired(delta)
+    served_stale(delta)
     counted(delta)
-    sampled(delta, con, seed=job.version.number)
-    total = int(candidate.keys("id").before[-1])
+    unseen = sampled(delta, seed=job.version.number)
+    total = candidate.total()
     if total != expected:
         msg = (
             f"{job.table.name}: version {job.version.number} says it has {expected:,} rows, but its counts by id add "
             f"up to {total:,}. The table is broken on the server; leave it out with exclude in crantdb.toml"
         )
         raise IncompleteError(msg, expected=expected, got=total)
-    return delta
+    return delta, unseen
+
+
+def _candidate(job: Job, con: duckdb.DuckDBPyConnection) -> Candidate:
+    """Return the candidate for a next version; each column is read from the files that are sorted by it."""
+    main = job.paths(job.base.table)
+    if not job.base.forms:
+        return Candidate(con, main, job.roots)
+    ids, by_post = (job.paths(job.base.forms[name]) for name in (job.names.ids, job.names.by_post))
+    if {PRE, POST} >= set(job.roots):
+        return Candidate(con, ids, job.roots, {PRE: main, POST: by_post})
+    return Candidate(con, main, job.roots)  # the other forms lack the further roots
+
+
+def _check_written(con: duckdb.DuckDBPyConnection, delta: Delta, tables: Sequence[StagedTable]) -> None:
+    """Check that files hold the rows that were counted: as many, with the same ids and roots."""
+    counted: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for table in tables:
+        columns = tuple(name for name in ("id", *delta.roots) if name in table.arrow.names)
+        if columns not in counted:
+            counted[columns] = sums(delta.candidate.rows(), columns)
+        if sums(rows_of(con, [file.path for file in table.files]), columns) != counted[columns]:
+            msg = f"what was written of {table.key.table} is not what was counted"
+            raise Unproven(msg)
 
 
 def _schema(job: Job) -> Any:  # noqa: ANN401 - pyarrow has no types
@@ -244,9 +194,13 @@ def _schema(job: Job) -> Any:  # noqa: ANN401 - pyarrow has no types
 
 
 def _replaced(
-    con: duckdb.DuckDBPyConnection, staging: Staging, roots: tuple[str, ...]
+    con: duckdb.DuckDBPyConnection, staging: Staging, roots: tuple[str, ...], unseen: NDArray[np.int64]
 ) -> tuple[Replaced, int]:
-    """Make the relations of rows that go and come; return them, and how many come."""
+    """Make the relations of rows that go and come; return them, and how many come.
+
+    Raises:
+        Unproven: when a row of the sample differs that nothing else told of: then others may too.
+    """
     keys = ", ".join(f'"{name}"' for name in ("id", *roots))
     files = staging.files()
     if files:
@@ -255,22 +209,29 @@ def _replaced(
         con.execute(f"CREATE TABLE came AS SELECT DISTINCT ON (id) {columns} FROM pieces")
     else:
         con.execute("CREATE TABLE came AS FROM last LIMIT 0")
+    con.execute("CREATE VIEW away AS SELECT id FROM gone ANTI JOIN came USING (id)")
     con.execute(
-        "CREATE TABLE was AS FROM last SEMI JOIN (SELECT id FROM came UNION ALL SELECT id FROM gone) AS known USING (id)"
+        "CREATE TABLE was AS FROM last SEMI JOIN (SELECT id FROM came UNION ALL SELECT id FROM away) AS known USING (id)"
     )
     con.execute("CREATE TABLE comes AS FROM came EXCEPT FROM was")
     con.execute(
         f"CREATE TABLE goes AS SELECT {keys} FROM was "
-        "SEMI JOIN (SELECT id FROM comes UNION ALL SELECT id FROM gone) AS known USING (id)"
+        "SEMI JOIN (SELECT id FROM comes UNION ALL SELECT id FROM away) AS known USING (id)"
     )
+    con.register("unseen", {"id": unseen})
+    wrong = con.sql("SELECT id FROM comes SEMI JOIN unseen USING (id) ORDER BY id").fetchall()
+    con.unregister("unseen")
+    if wrong:
+        examples = ", ".join(str(row[0]) for row in wrong[:5])
+        msg = f"{len(wrong):,} rows of the sample differ where no count does (e.g. id {examples})"
+        raise Unproven(msg)
     [(count,)] = con.sql("SELECT count(*) FROM comes").fetchall()
     return Replaced(out="goes", into="comes"), int(count)
 
 
 def _before(job: Job) -> Before:
     """Return the files that the delta builds on."""
-    names = names_for(job.table.name, canonical=job.table.name == job.forms.canonical)
-    forms = job.base.forms
+    names, forms = job.names, job.base.forms
     return Before(
         _schema(job),
         _files(job.warehouse, job.base.table),

@@ -103,6 +103,7 @@ def test_why_not_is_said(followed: Followed) -> None:
     [
         *((version, "rows of new roots") for version in (2, LATE, RELOOKED, STALE, REPAIRED, HUGE)),
         (REPAIRED, "rows of retired roots"),
+        (STALE, "rows of older roots"),
         (UPDATED, "ranges of id that differed"),
         (LATE, "ranges of pre_pt_root_id that differed"),
         (RELOOKED, "ranges of pre_pt_root_id that differed"),

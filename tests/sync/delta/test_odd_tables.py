@@ -14,8 +14,9 @@ from crantdb.sandbox.chain import TABLE, generate_chain
 from crantdb.sources.cave import open_cave
 from crantdb.sync.cave import choose
 from crantdb.sync.delta import run as delta_run
-from crantdb.sync.delta.run import Base, Deltas
+from crantdb.sync.delta.base import Base, Deltas
 from crantdb.sync.finish import Forms
+from crantdb.sync.plan import plan
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.arrange import ID, POST, PRE
 from tests.sync.bench import QUICK, Bench, bench
@@ -233,3 +234,15 @@ def test_a_resumed_delta_is_no_left_over(world: Datastack, tmp_path: Path) -> No
         bring(here, 2)
     assert not [line for line in here.voice.lines if "from an earlier sync" in line]
     assert story(here)["completeness"] == BY_DELTA
+
+
+def test_a_plan_says_what_comes_by_what_changed(one: Bench) -> None:
+    """A plan names the version that is built on, and counts the sample, not the table; with `full` the whole table."""
+    cave = open_cave(one.config.datastack, one.config.server, None, OPTIONS)
+    found, whole = (plan(cave, one.warehouse, one.config, Wish(2, full=full)) for full in (False, True))
+    [updated_table], [table] = found.tables, whole.tables
+    assert (updated_table.action, table.action) == ("update", "fetch")
+    assert updated_table.rows == table.rows == whole.rows
+    assert 0 < found.rows <= 0.05 * whole.rows
+    assert "since version 1" in updated_table.why
+    assert updated_table.requests > 3
