@@ -146,9 +146,7 @@ def _passed(
         graph = open_chunkedgraph(job.cave)
     except NotServed as error:
         raise Unproven(str(error)) from error
-    delta = Delta(
-        asked, candidate, proof, graph, job.roots, job.base.as_of, job.base.full_as_of, job.version.as_of
-    )
+    delta = Delta(asked, candidate, proof, graph, job.roots, job.base.as_of, job.version.as_of)
     born(delta, most_rows=int(MOST_CHANGED * len(job.roots) * expected))
     retired(delta)
     served_stale(delta)
