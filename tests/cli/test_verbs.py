@@ -133,7 +133,8 @@ def test_tables_say_what_was_skipped(made: Path) -> None:
     assert by_name["private_tags"]["status"] == "skipped"
     assert "owner" in by_name["private_tags"]["completeness"]
     assert by_name["notice_unicode"]["status"] == "skipped"
-    assert by_name["synapses_v2"]["completeness"] == "full (counts + unique ids)"
+    assert by_name["synapses_v2"]["completeness"] == "delta (counts + sample)"
+    assert by_name["cell_types"]["completeness"] == "full (counts + unique ids)"
     assert by_name["connections_view"]["completeness"] == "full (counts)"
 
 

@@ -235,4 +235,6 @@ def test_every_name_of_ours_is_kept_free(warehouse: Warehouse) -> None:
     """Whatever the catalog makes in `main` of its own is in the list of names that mirrored tables may not take."""
     add(warehouse, {})
     with connect(warehouse.root) as con:
-        assert set(con.sql("SHOW TABLES").to_arrow_table()["name"].to_pylist()) <= CANONICAL | set(declarations())
+        assert set(con.sql("SHOW TABLES").to_arrow_table()["name"].to_pylist()) <= CANONICAL | set(
+            declarations()
+        )
