@@ -164,9 +164,9 @@ def _asked(
     schema: str,
 ) -> pl.DataFrame:
     """Return the rows of a macro for a list of ids."""
-    numbers = [one for one in ids if isinstance(one, int)]
+    fits = all(-(2**63) <= one < 2**63 for one in ids if isinstance(one, int))
     # Beyond int64 only text carries a number as it is; it is then told to be no id.
-    given = [None if one is None else str(one) for one in ids] if any(n >= 2**63 for n in numbers) else ids
+    given = ids if fits else [None if one is None else str(one) for one in ids]
     kind = "VARCHAR" if any(isinstance(one, str) for one in given) else "BIGINT"
     rows: pl.DataFrame = con.sql(f'FROM "{schema}".{macro}(?::{kind}[])', params=[given]).pl()
     return rows

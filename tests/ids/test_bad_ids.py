@@ -140,6 +140,12 @@ def test_uint64_beyond_int64_is_no_id(con: duckdb.DuckDBPyConnection, root: int)
     ]
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**70, -(2**70)])
+def test_numbers_beyond_int64_are_no_ids(con: duckdb.DuckDBPyConnection, root: int, number: int) -> None:
+    """A Python integer of whatever size stands in a list without harm."""
+    assert mapped(con, [number, root]) == [(None, "not an id", "unknown"), (root, "identity", "unchanged")]
+
+
 def test_nothing_gives_nothing(con: duckdb.DuckDBPyConnection) -> None:
     """An empty list, and an empty array of whatever type, has no rows and the usual columns."""
     for nothing in ([], (), np.array([]), np.array([], dtype=np.int64), pl.Series([], dtype=pl.Int64)):
