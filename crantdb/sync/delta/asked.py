@@ -63,6 +63,10 @@ class Asked:
             self._pieces.setdefault(piece.span.rpartition(_OF)[0], []).append(piece)
         self.rows_fetched = staging.rows
 
+    def say(self, text: str) -> None:
+        """Say something of the table."""
+        self._progress.say(f"{self._staging.key.table}: {text}")
+
     def steps(self, what: str, total: int) -> Steps:
         """Return what says how far a step of the table is."""
         return Steps(self._progress, f"{self._staging.key.table}: {what}", total)

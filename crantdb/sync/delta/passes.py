@@ -109,19 +109,23 @@ def born_roots(graph: Chunkedgraph, before: datetime, as_of: datetime) -> NDArra
     Raises:
         SourceError: as `Chunkedgraph.delta_roots`.
     """
-    _, new = _edited(graph, before - WIDER, as_of + WIDER)
+    _, new = _edited(graph, before - WIDER, as_of + WIDER, None)
     return new[graph.is_latest(new, as_of)]
 
 
 def _edited(
-    graph: Chunkedgraph, begin: datetime, end: datetime
+    graph: Chunkedgraph, begin: datetime, end: datetime, asked: Asked | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the roots retired and those born between two moments, window by window; each ascending."""
-    parts = [(np.empty(0, np.int64),) * 2]
-    while begin < end:
-        until = min(begin + WINDOW, end)
-        parts.append(_edited_in(graph, begin, until))
-        begin = until
+    starts = [begin]
+    while starts[-1] + WINDOW < end:
+        starts.append(starts[-1] + WINDOW)
+    steps = None if asked is None else asked.steps("weeks of edits read", len(starts))
+    parts = []
+    for start, until in zip(starts, [*starts[1:], end], strict=True):
+        parts.append(_edited_in(graph, start, until))
+        if steps is not None:
+            steps.done()
     old, new = (np.unique(np.concatenate(part)) for part in zip(*parts, strict=True))
     return old, new
 
@@ -182,7 +186,7 @@ def served_stale(delta: Delta) -> None:
     Raises:
         Unproven, IncompleteError, SourceError: as `Asked.fetch_each`.
     """
-    old, _ = _edited(delta.graph, delta.before - LOOK_BACK, delta.as_of + WIDER)
+    old, _ = _edited(delta.graph, delta.before - LOOK_BACK, delta.as_of + WIDER, delta.asked)
     old = old[~delta.graph.is_latest(old, delta.as_of)]
     total = 0
     for column in delta.roots:
@@ -205,6 +209,7 @@ def counted(delta: Delta) -> None:
         Unproven: when they still differ after several rounds; the message says where.
         SourceError: when the server does not answer.
     """
+    delta.asked.say("comparing the server's counts with ours, over all ids and roots")
     covers = {column: delta.proof.cover(column) for column in ("id", *delta.roots)}
     delta.found["ranges compared"] = sum(map(len, covers.values()))
     for turn in range(ROUNDS):

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from crantdb.errors import ValidationError
+from crantdb.errors import Interrupted, ValidationError
 from crantdb.sandbox import Fault, Sandbox
 from crantdb.sandbox.chain import TABLE, generate_chain
 from crantdb.sources.cave import open_cave
 from crantdb.sync.cave import choose
+from crantdb.sync.delta import base as delta_base
 from crantdb.sync.delta import run as delta_run
 from crantdb.sync.delta.base import Base, Deltas
 from crantdb.sync.finish import Forms
 from crantdb.sync.plan import plan
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.arrange import ID, POST, PRE
+from crantdb.warehouse.staging import Staging
+from crantdb.warehouse.verify import verify
 from tests.sync.bench import QUICK, Bench, bench
 from tests.sync.delta.chain import OPTIONS, bring, digests, story
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crantdb.sandbox import Datastack
+    from crantdb.warehouse.staging import Piece
     from crantdb.warehouse.state import TableState, VersionState
 
     Change = Callable[[pa.Table], pa.Table]
@@ -246,3 +250,62 @@ def test_a_plan_says_what_comes_by_what_changed(one: Bench) -> None:
     assert 0 < found.rows <= 0.05 * whole.rows
     assert "since version 1" in updated_table.why
     assert updated_table.requests > 3
+
+
+def worded(rows: pa.Table) -> pa.Table:
+    """Give rows texts, some of them NULL."""
+    words = [None if row % 7 == 0 else f"tag, '{row}' \u2028" for row in rows["id"].to_pylist()]
+    return rows.append_column("tag", pa.array(words, pa.string()))
+
+
+@pytest.mark.parametrize("is_merged", [True, False], ids=["merged", "split"])
+def test_a_large_table_that_is_no_synapse_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_merged: bool
+) -> None:
+    """Any large table with roots comes by what changed, one version upon the other: texts, numbers, times and NULLs."""
+    monkeypatch.setattr(delta_base, "LARGE_ROWS", 100)
+    chain = changed(generate_chain(versions=3, neurons=30, synapses=1_500), worded, 1, 2, 3)
+    versions = tuple(replace(v, is_merged=is_merged) for v in chain.versions)
+    world = replace(chain, versions=versions, synapse_table=None)
+    with Sandbox(world, row_limit=1500) as sandbox:
+        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
+        for number in (1, 2, 3):
+            bring(here, number)
+        bring(whole, 3, full=True)
+        assert here.rows(TABLE).equals(whole.rows(TABLE))
+    told = story(here)
+    assert (told["completeness"], told["since_full"]) == (BY_DELTA, 2)
+    assert [found.finding for found in verify(here.warehouse, deep=True) if found.finding] == []
+
+
+def test_a_root_with_more_rows_than_a_request_goes_on_where_it_was(
+    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of one root (or none) come in parts, each staged as it comes; stopped between two, only the rest is asked for."""
+    add, staged = Staging.add, []
+
+    def once(self: Staging, span: str, rows: pa.Table) -> Piece:
+        piece = add(self, span, rows)
+        staged.append(span)
+        if span.startswith(f"{PRE} in NULL"):
+            msg = "stopped"
+            raise Interrupted(msg)
+        return piece
+
+    with Sandbox(changed(world, unlooked, 2), row_limit=1500) as sandbox:
+        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
+        bring(here, 1)
+        monkeypatch.setattr(Staging, "add", once)
+        with pytest.raises(Interrupted):
+            bring(here, 2)
+        before = set(staged)
+        staged.clear()
+        with pytest.raises(Interrupted):
+            bring(here, 2)
+        assert staged
+        assert not before & set(staged)
+        monkeypatch.undo()
+        bring(here, 2)
+        bring(whole, 2, full=True)
+        assert digests(here) == digests(whole)
+    assert story(here)["completeness"] == BY_DELTA
