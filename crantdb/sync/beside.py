@@ -57,6 +57,10 @@ class Deriving:
         """
         if change.version is None or change.as_of is None:
             return change
+        self.progress.say(
+            f"looking up roots at version {change.version}, as of {change.as_of:%Y-%m-%d %H:%M:%S} UTC, "
+            f"and comparing them with those of other versions"
+        )
         try:
             made = derive(self._coming(change), self._chunkedgraph(change), self._annotated())
         except (
