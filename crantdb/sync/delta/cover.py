@@ -28,6 +28,9 @@ MOST_LEAF_ROWS = 1_000
 IDS_AT_ONCE = 2_000
 """Ids asked for by name in one request."""
 
+IDS_TOGETHER = 200_000
+"""Ids that are written out as requests together: more would take memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -73,6 +76,11 @@ class Proof:
         Raises:
             Unproven, IncompleteError, SourceError: as `Asked.fetch_each`.
         """
+        for start in range(0, len(ids), IDS_TOGETHER):
+            self._refetch(ids[start : start + IDS_TOGETHER])
+
+    def _refetch(self, ids: NDArray[np.int64]) -> None:
+        """Fetch rows by id, a few requests at a time."""
         parts = (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
         asked: dict[Conditions, NDArray[np.int64]] = {
             (Condition("id", among=tuple(part.tolist())),): part for part in parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import duckdb
     import numpy as np
     from numpy.typing import NDArray
 
     from crantdb.sandbox import Datastack
+    from crantdb.warehouse.arrange import Arranged
     from crantdb.warehouse.staging import Piece
     from crantdb.warehouse.state import TableState, VersionState
 
@@ -309,3 +311,26 @@ def test_a_root_with_more_rows_than_a_request_goes_on_where_it_was(
         bring(whole, 2, full=True)
         assert digests(here) == digests(whole)
     assert story(here)["completeness"] == BY_DELTA
+
+
+def test_what_was_written_is_held_against_what_was_counted(
+    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that is written with another root than was counted is found, however many rows there are: no such table stands."""
+    arranged = delta_run.rearrange
+
+    def bent(staging: Staging, con: duckdb.DuckDBPyConnection, *args: Any) -> Arranged:
+        con.execute(
+            f"UPDATE comes SET {PRE} = {PRE} + 1 WHERE id = (SELECT min(id) FROM comes WHERE {PRE} > 1)"
+        )
+        return arranged(staging, con, *args)
+
+    with Sandbox(world, row_limit=1500) as sandbox:
+        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
+        bring(here, 1)
+        monkeypatch.setattr(delta_run, "rearrange", bent)
+        bring(here, 2)
+        bring(whole, 2, full=True)
+        assert digests(here) == digests(whole)
+    assert story(here)["completeness"] == IN_FULL
+    assert any("is not what was counted" in line for line in here.voice.lines)
