@@ -52,7 +52,7 @@ def test_columns_are_those_of_the_declaration(table: str) -> None:
 def test_an_id_is_declared_as_int64(table: str) -> None:
     """No declared column that holds ids is of any type but BIGINT, but for those of SeaTable's rows, which are texts."""
     ids = [c for c in declared_columns(table)[table] if c.name == "id" or c.name.endswith(("_id", "_ids"))]
-    ids = [c for c in ids if c.name not in {"_id", "row_id", "annotation_ids"}]
+    ids = [c for c in ids if c.name not in {"_id", "row_id", "table_id", "annotation_ids"}]
     assert [c for c in ids if c.type.removesuffix("[]") != "BIGINT"] == []
 
 

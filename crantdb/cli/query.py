@@ -16,6 +16,7 @@ from crantdb.cli.results import BATCH_ROWS, rows, write_parquet
 from crantdb.cli.settings import OUTPUTS, Settings, verb
 from crantdb.errors import ConfigError, CrantdbError, QueryRefused
 from crantdb.warehouse.catalog import check_kept, connect, fence
+from crantdb.warehouse.interrupting import interruptible
 from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.reading import check_reads
 from crantdb.warehouse.register import register
@@ -61,7 +62,8 @@ def sql_verb(
         raise click.UsageError(msg)
     con = _connection(settings, **pins)
     try:
-        _answer(settings, con, query, path, unsafe=pins["unsafe"])
+        text, unsafe = query, bool(pins["unsafe"])
+        interruptible(con, lambda: _answer(settings, con, text, path, unsafe=unsafe))
     except duckdb.Error as error:
         # To a connection with the fences up, a file that is gone is one it may not look for.
         if isinstance(error, (duckdb.IOException, duckdb.PermissionException)):

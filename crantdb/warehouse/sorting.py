@@ -15,6 +15,7 @@ import numpy as np
 from crantdb.errors import StorageError
 from crantdb.warehouse.durable import neighbour, sha256_of, storage_errors, sync_file, sync_folder
 from crantdb.warehouse.files import FULL_ROWS, StagedFile
+from crantdb.warehouse.interrupting import interruptible
 from crantdb.warehouse.memory import DUCKDB_SHARE
 from crantdb.warehouse.parquet import ROW_GROUP_ROWS
 
@@ -137,11 +138,12 @@ def _copied(con: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, path:
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            con.execute(
+            statement = (
                 f"COPY ({rows.sql_query()}) TO '{str(partial).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, "
                 f"PARQUET_VERSION 'V2', COMPRESSION zstd, COMPRESSION_LEVEL {_LEVEL}, "
                 f"ROW_GROUP_SIZE {ROW_GROUP_ROWS}, USE_TMP_FILE false)"
             )
+            interruptible(con, lambda: con.execute(statement))
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
