@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crantdb.sources.cave import Cave
+    from crantdb.sources.chunkedgraph import Chunkedgraph
     from crantdb.sources.materialization import MaterializationVersion, RemoteTable
     from crantdb.sync.delta.base import Base
     from crantdb.sync.finish import Forms
@@ -142,10 +144,7 @@ def _passed(
         most_rows=int(MOST_FETCHED * expected) + IDS_AT_ONCE,
     )
     proof = proof_for(asked, candidate, job.cave.options.chunk_rows)
-    try:
-        graph = open_chunkedgraph(job.cave)
-    except NotServed as error:
-        raise Unproven(str(error)) from error
+    graph = _graph(job)
     delta = Delta(asked, candidate, proof, graph, job.roots, job.base.as_of, job.version.as_of)
     born(delta, most_rows=int(MOST_CHANGED * len(job.roots) * expected))
     retired(delta)
@@ -160,6 +159,21 @@ def _passed(
         )
         raise IncompleteError(msg, expected=expected, got=total)
     return delta, unseen
+
+
+def _graph(job: Job) -> Chunkedgraph:
+    """Return the chunkedgraph, which must be there: one that is down is an error, one that is not served none.
+
+    Raises:
+        Unproven: when the datastack names none, or the server does not know the one it names.
+        SourceError: when it does not answer.
+    """
+    try:
+        graph = open_chunkedgraph(job.cave)
+        graph.delta_roots(job.version.as_of - timedelta(seconds=1), job.version.as_of)
+    except NotServed as error:
+        raise Unproven(str(error)) from error
+    return graph
 
 
 def _candidate(job: Job, con: duckdb.DuckDBPyConnection) -> Candidate:
