@@ -131,8 +131,8 @@ class Asked:
 
     def _streamed(self, conditions: Conditions, count: int, steps: Steps) -> pa.Table:
         """Fetch more rows than one request brings, as far as they are not staged; each part is staged as it comes."""
-        self._check_worth(count)
         before = self._pieces.get(_words(conditions), ())
+        self._check_worth(count - sum(piece.rows for piece in before))
         done = [Span.parse(piece.span.rpartition(_OF)[2]) for piece in before]
         for batch in self._source.fetch(conditions, count, done):
             self._take(conditions, [batch])

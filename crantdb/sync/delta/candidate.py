@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crantdb.sources.ranges import Span
+from crantdb.sources.ranges import HIGHEST, LOWEST, Span
 from crantdb.sync.delta.keys import cut, keys_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 AT_ONCE = 1 << 20
 """Values that are in memory together while all are streamed."""
 
+MOST_GAPS = 64
+"""Gaps between ids whose edges are told; of a table with more, the widest."""
+
+LEAST_GAP = 1_000
+"""Ids that a gap has room for, for its edges to be told: rows that were deleted leave narrow ones everywhere."""
+
 Within = tuple[str, Span]
 """A column and the span its value lies in: to ask of some rows only."""
 
@@ -38,12 +44,7 @@ class Candidate:
         base: files of the last version with `id` and the roots, each id once.
         roots: the root columns.
         by: the same rows in files that are sorted by a column, where there are such.
-
-    Attributes:
-        highest: the highest id of the last version; None when it had no row.
     """
-
-    highest: int | None
 
     def __init__(
         self,
@@ -66,7 +67,23 @@ class Candidate:
                 f'CREATE VIEW {_view(column)} AS SELECT {chosen} FROM "base by {column}" ANTI JOIN known USING (id) '
                 f"UNION ALL SELECT {chosen} FROM fetched"
             )
-        [(self.highest,)] = con.sql('SELECT max(id) FROM "base by id"').fetchall()
+
+    def edges(self) -> list[int]:
+        """Return where ids of the last version begin and end: at its lowest and highest, and at its widest gaps; ascending.
+
+        New ids come where there were none. Between two edges there are either ids of the last version, or none.
+        """
+        found, last, first = np.empty((0, 2), np.int64), np.empty(0, np.int64), 0
+        for batch in self._con.sql('SELECT id FROM "base by id" ORDER BY id').to_arrow_reader(AT_ONCE):
+            ids = np.concatenate([last, _int64(batch["id"])])
+            gaps = np.stack([ids[:-1] + 1, ids[1:]], axis=1)
+            found = widest(np.concatenate([found, gaps]), most=MOST_GAPS, least=LEAST_GAP)
+            first = first if last.size else int(ids[0])
+            last = ids[-1:]
+        if not last.size:
+            return []
+        behind = [int(last[0]) + 1] if int(last[0]) < HIGHEST else []
+        return sorted({first, *found.ravel().tolist(), *behind} - {LOWEST})
 
     def put(self, rows: pa.Table) -> None:
         """Know rows of the next version."""
@@ -171,6 +188,19 @@ class Candidate:
     def _ids(self, query: str) -> NDArray[np.int64]:
         """Return the ids that a query gives."""
         return np.asarray(self._con.sql(query).fetchnumpy()["id"], np.int64)
+
+
+def widest(gaps: NDArray[np.int64], *, most: int, least: int) -> NDArray[np.int64]:
+    """Return the widest of some gaps, each from its first id to behind its last.
+
+    Args:
+        gaps: shape (n, 2).
+        most: how many at the most.
+        least: ids that each has room for at the least, 1 or more.
+    """
+    widths = gaps[:, 1].view(np.uint64) - gaps[:, 0].view(np.uint64)  # a gap may be wider than an int64
+    wide = np.flatnonzero(widths >= np.uint64(least))
+    return gaps[wide[np.argsort(widths[wide], kind="stable")[::-1][:most]]]
 
 
 def _view(column: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crantdb.sources.conditions import Condition
-from crantdb.sources.ranges import HIGHEST, Span
+from crantdb.sources.ranges import Span
 from crantdb.sync.delta.keys import halfway
 
 if TYPE_CHECKING:
@@ -51,16 +51,15 @@ class Proof:
     def cover(self, column: str) -> list[Span]:
         """Return ranges that cover every value of a column, NULL included; ascending, NULL first.
 
-        In a root column 0 and 1 stand alone. No range of ids holds both ids that the last version may have had and
-        ids behind all of these: a row that was superseded by a new one would leave its number as it was.
+        In a root column 0 and 1 stand alone. No range of ids holds both ids that the last version had and ids of one of
+        its gaps: a row that was superseded by a new one would leave its number as it was.
         """
         if column != "id":
             apart = [Span(nulls=True), Span(None, 0), Span(0, 1), Span(1, 2)]
             return [*apart, *self._cut(column, Span(2, None))]
-        newest = self.candidate.highest
-        if newest is None or newest == HIGHEST:
-            return self._cut(column, Span())
-        return [*self._cut(column, Span(None, newest + 1)), *self._cut(column, Span(newest + 1, None))]
+        edges = self.candidate.edges()
+        parts = [Span(low, high) for low, high in zip([None, *edges], [*edges, None], strict=True)]
+        return [span for part in parts for span in self._cut(column, part)]
 
     def mend(self, column: str, spans: list[Span]) -> int:
         """Compare counts over a cover, fetch what differs; return how many ranges did.

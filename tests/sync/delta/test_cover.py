@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crantdb.sources.ranges import HIGHEST, LOWEST, Span
 from crantdb.sync.delta import candidate as known
-from crantdb.sync.delta.candidate import Candidate
+from crantdb.sync.delta.candidate import Candidate, widest
 from crantdb.sync.delta.cover import mostly
 from crantdb.sync.delta.keys import cut, halfway, keys_of
 
@@ -122,6 +122,16 @@ ROOT = st.one_of(st.none(), st.integers(0, 6), st.just(HIGHEST))
 ROWS = st.dictionaries(VALUE, ROOT, max_size=30)
 
 
+def check_edges(edges: list[int], ids: set[int]) -> None:
+    """Check that between two edges, or beyond the last, lie either ids of the last version without a wide gap, or none."""
+    for low, high in pairwise([LOWEST, *edges, HIGHEST + 1]):
+        there = sorted(row for row in ids if low <= row < high)
+        assert not there or (low in there and high - 1 in there)
+        assert all(other - one <= known.LEAST_GAP for one, other in pairwise(there))
+    assert edges == sorted(set(edges))
+    assert all(LOWEST < edge <= HIGHEST for edge in edges)
+
+
 @given(
     base=ROWS,
     fetched=ROWS,
@@ -153,7 +163,7 @@ def test_what_is_known_of_the_next_version(
         found.drop(np.array(sorted(gone), np.int64))
         found.drop(np.array(sorted(gone), np.int64))
         assert found.total() == len(now)
-        assert found.highest == max(base, default=None)
+        check_edges(found.edges(), set(base))
         before, known.AT_ONCE = known.AT_ONCE, at_once
         try:
             for column, values in (("id", [*now]), ("root", [*now.values()])):
@@ -172,3 +182,15 @@ def test_what_is_known_of_the_next_version(
                 assert sum(found.counts("id", ranges, (key,))) == len(mine)
         finally:
             known.AT_ONCE = before
+
+
+@given(ids=st.sets(VALUE, min_size=2), most=st.integers(1, 5), least=st.integers(1, 4))
+def test_the_widest_gaps(ids: set[int], most: int, least: int) -> None:
+    """Of all gaps that are wide enough the widest are taken; ids that follow one another have none."""
+    between = [(one + 1, other) for one, other in pairwise(sorted(ids))]
+    gaps = {(first, end) for first, end in between if end - first >= least}
+    found = [(first, end) for first, end in widest(np.array(between), most=most, least=least).tolist()]
+    assert len(found) == min(most, len(gaps))
+    assert set(found) <= gaps
+    narrowest = min((end - first for first, end in found), default=0)
+    assert all(end - first <= narrowest for first, end in gaps - set(found))

@@ -143,6 +143,26 @@ def test_odd_tables(world: Datastack, tmp_path: Path, change: Change, versions: 
     assert story(followed(changed(world, change, *versions), tmp_path))["completeness"] == BY_DELTA
 
 
+def outlying(rows: pa.Table) -> pa.Table:
+    """Give the last row an id far behind all others, as a bulk upload may."""
+    ids = rows["id"].to_numpy().copy()
+    ids[-1] = 2**40
+    return with_column(rows, "id", ids)
+
+
+def updated_in_gap(rows: pa.Table) -> pa.Table:
+    """Supersede a row by one whose id lies between those of the others and the last."""
+    ids = rows["id"].to_numpy().copy()
+    ids[-3] = 2**30
+    return with_column(rows, "id", ids).sort_by("id")
+
+
+def test_new_ids_in_a_wide_gap(world: Datastack, tmp_path: Path) -> None:
+    """A row that is superseded by one whose id lies in a wide gap is found, though no range's number of ids would tell."""
+    found = followed(changed(changed(world, outlying, 1, 2), updated_in_gap, 2), tmp_path)
+    assert story(found)["found"]["ranges of id that differed"] == 2
+
+
 def test_from_split_to_split(world: Datastack, tmp_path: Path) -> None:
     """Between two split versions, which serve NULL as 1 and times of creation, a delta is made, NULLs restored."""
     split = replace(world, versions=tuple(replace(v, is_merged=False) for v in world.versions))
