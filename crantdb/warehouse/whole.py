@@ -5,10 +5,11 @@ For what is made here or read within minutes; killed, it is made anew.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from crantdb.warehouse.durable import write_bytes
@@ -16,10 +17,11 @@ from crantdb.warehouse.files import FileWriter
 from crantdb.warehouse.staging import StagedTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
+    from crantdb.warehouse.files import StagedFile
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.staging import StagingKey
 
@@ -53,4 +55,18 @@ def stage_whole(
         folder / "done", uuid.uuid4().hex[:8], schema, key=key.sort_key, group_rows=group_rows
     )
     files = writer.write(tables)
+    if key.version is not None:
+        files = _named_by_content(files)
     return StagedTable(key, schema, files, sum(file.rows for file in files), order)
+
+
+def _named_by_content(files: Sequence[StagedFile]) -> tuple[StagedFile, ...]:
+    """Name a version's files by what is in them: one that a killed try linked into place is then taken, not left over.
+
+    The files of a log keep names of their own: two times the same rows are two files.
+    """
+    run = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()[:8]
+    return tuple(
+        replace(file, path=file.path.rename(file.path.with_name(f"{run}-part-{number:05d}.parquet")))
+        for number, file in enumerate(files)
+    )
