@@ -123,20 +123,23 @@ def _edited(
     steps = None if asked is None else asked.steps("weeks of edits read", len(starts))
     parts = []
     for start, until in zip(starts, [*starts[1:], end], strict=True):
-        parts.append(_edited_in(graph, start, until))
+        parts.append(edited_in(graph, start, until))
         if steps is not None:
             steps.done()
     old, new = (np.unique(np.concatenate(part)) for part in zip(*parts, strict=True))
     return old, new
 
 
-def _edited_in(
+def edited_in(
     graph: Chunkedgraph, begin: datetime, end: datetime
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the roots retired and those born in a window.
 
     Older chunkedgraphs answer 500 when nothing was edited in it. None is then the right answer; were it not, the roots
     that these replaced would be found retired, and their rows be asked for by id.
+
+    Raises:
+        SourceError: as `Chunkedgraph.delta_roots`, any other failure.
     """
     try:
         return graph.delta_roots(begin, end)
