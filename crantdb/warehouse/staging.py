@@ -373,7 +373,7 @@ def clear(warehouse: Warehouse, keys: list[StagingKey]) -> None:
         return
     for key in keys:
         folder = warehouse.staging_folder(key.folder())
-        with contextlib.suppress(FileNotFoundError):
+        if folder.is_dir():
             folder.replace(neighbour(folder))
     for aside in warehouse.staging.glob(".*.partial"):
         shutil.rmtree(aside, ignore_errors=True)
