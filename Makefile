@@ -19,7 +19,7 @@ demo: $(STAMP)   ## a generated brain, served, synced and queried; needs no toke
 	$(BIN)/crantdb demo
 
 test: $(STAMP)   ## the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m 'not soak'
+	$(BIN)/python -m pytest -q -n logical --dist loadfile -m 'not soak'
 
 check: $(STAMP)  ## style, types, floors, docs
 	$(BIN)/ruff format --check .
@@ -32,7 +32,7 @@ check: $(STAMP)  ## style, types, floors, docs
 lowest:          ## the tests with the oldest dependencies we support
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints-lowest.txt
-	.venv-lowest/bin/python -m pytest -q -n 2 --dist loadfile -m 'not soak'
+	.venv-lowest/bin/python -m pytest -q -n logical --dist loadfile -m 'not soak'
 
 bench: $(STAMP)  ## the measurements (SCALE=1m)
 	$(BIN)/python -m benchmarks.sync --scale $(SCALE)
