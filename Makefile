@@ -39,6 +39,7 @@ bench: $(STAMP)  ## the measurements (SCALE=1m)
 	$(BIN)/python -m benchmarks.synapses --scale $(SCALE)
 	$(BIN)/python -m benchmarks.skeletons
 	$(BIN)/python -m benchmarks.connectivity --scale $(SCALE)
+	$(BIN)/python -m benchmarks.delta --scale $(SCALE)
 	$(BIN)/python -m benchmarks.versions --scale $(SCALE)
 	$(BIN)/python -m benchmarks.l2
 	$(BIN)/python -m benchmarks.seatable
