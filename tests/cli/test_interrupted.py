@@ -23,11 +23,14 @@ def test_ctrl_c_in_a_query(made: Path) -> None:
         text=True,
         env=os.environ | {"CAVE_TOKEN": "none"},
     )
-    watched = psutil.Process(process.pid)
-    while watched.cpu_times().user < 4:  # long past its start: it is computing
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    try:
+        watched = psutil.Process(process.pid)
+        while watched.cpu_times().user < 4:  # long past its start: it is computing
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     [line] = said.strip().splitlines()
     assert line.startswith("crantdb: interrupted")
