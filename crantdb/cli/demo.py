@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import polars as pl
 
-from crantdb.cli.demo_mirror import mirror
+from crantdb.cli.demo_mirror import Mirrored, mirror
 from crantdb.cli.demo_skeletons import show_skeletons
 from crantdb.cli.query import duckdb_shell
 from crantdb.cli.settings import Settings, verb
@@ -67,6 +67,7 @@ def demo_verb(settings: Settings, folder: Path | None) -> None:
         f"{made.skeletons.seconds:.1f} s; the server is gone now, the rest is offline\n"
     )
     _show(made.warehouse)
+    _show_difference(made)
     show_skeletons(made.warehouse)
     _next(settings, made.warehouse)
 
@@ -79,6 +80,20 @@ def _show(warehouse: Warehouse) -> None:
         click.echo(str(con.sql(query)).rstrip("\n") + "\n")
     [(root, _, _), *_] = con.sql(QUERIES[2][1]).fetchall()
     _show_partners(warehouse, con, root)
+
+
+def _show_difference(made: Mirrored) -> None:
+    """Say what changed between the two versions."""
+    from crantdb.analysis.versions import diff
+
+    one, other = (report.snapshot.main.version for report in (made.first, made.second))
+    assert one is not None  # noqa: S101 - both syncs brought a version
+    assert other is not None  # noqa: S101
+    with connect(made.warehouse.root, versions=[one, other]) as con:
+        counts = diff(con, one, other).filter(pl.col("rows") > 0)
+    click.echo(f"-- What changed between the two versions: crantdb diff v{one} v{other}")
+    with pl.Config(tbl_rows=20, tbl_hide_dataframe_shape=True):
+        click.echo(f"{counts}\n")
 
 
 def _show_partners(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, root: int) -> None:
