@@ -47,8 +47,8 @@ def sandbox_verb(settings: Settings, port: int, folder: Path | None, token: str 
         click.echo(f"# crantdb.toml\n{config_text(datastack.name, sandbox.url, seatable=mirrored)}")
         settings.say(
             f"serving {datastack.name} at {sandbox.url}; Ctrl-C ends it. In another terminal:\n"
-            f"  crantdb init somewhere --datastack {datastack.name} --cave-server {sandbox.url}\n"
-            f"  crantdb sync --warehouse somewhere"
+            f"  crantdb init somewhere --datastack {datastack.name} --cave-server {sandbox.url}{_base(mirrored)}\n"
+            f"  {'' if mirrored is None else 'CRANTTABLE_TOKEN=… '}crantdb sync --warehouse somewhere"
         )
         while True:
             time.sleep(3600)
@@ -59,6 +59,13 @@ def _seatable(datastack: Datastack, seed: int, token: str | None) -> SeaTable | 
     from crantdb.sandbox.seatable import SeaTable, crantb_base
 
     return None if datastack.truth is None else SeaTable(crantb_base(datastack, seed=seed).base, token=token)
+
+
+def _base(mirrored: SeaTableSettings | None) -> str:
+    """Return the option of `init` that names the served base."""
+    if mirrored is None:
+        return ""
+    return f" --seatable {mirrored.server}/workspace/{mirrored.workspace}/dtable/{mirrored.bases[0]}/"
 
 
 def _mirrored(seatable: SeaTable) -> SeaTableSettings:

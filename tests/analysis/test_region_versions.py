@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 import pytest
 
 import crantdb
@@ -22,6 +18,7 @@ from crantdb.sync.regions import sync_regions
 from crantdb.sync.transmitters import import_predictions
 from crantdb.warehouse.register import register
 from tests.analysis.making import add_brain, synapses_of_edges
+from tests.analysis.stock_shell import answers_of_the_shell
 from tests.morphology.shapes import box
 from tests.sql.test_synapse_access import digest
 from tests.warehouse.making import ROOT, make_warehouse
@@ -104,19 +101,7 @@ def con(two: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="module")
 def shell(two: Path) -> dict[tuple[str, str], pa.Table]:
     """Return every call in every version as the stock DuckDB shell answers it."""
-    beside = Path(sys.executable).parent / "duckdb"
-    program = str(beside) if beside.is_file() else shutil.which("duckdb")
-    if program is None:
-        pytest.skip("there is no duckdb shell: pip install duckdb-cli")
-    keys = [(schema, name) for schema in ("main", "v1") for name in CALLS]
-    text = "".join(
-        f"COPY (FROM {schema}.{CALLS[name]}) TO '{two.parent}/answer-{number}.parquet';"
-        for number, (schema, name) in enumerate(keys)
-    )
-    subprocess.run(
-        [program, "-readonly", two / "crantdb.duckdb", "-c", text], check=True, capture_output=True
-    )
-    return {key: pq.read_table(two.parent / f"answer-{number}.parquet") for number, key in enumerate(keys)}
+    return answers_of_the_shell(two, CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)
