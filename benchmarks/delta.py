@@ -26,7 +26,8 @@ from benchmarks.machine import SCALES, machine
 from benchmarks.rows import pieces
 from crantdb.config import Config, config_text
 from crantdb.sandbox import Datastack, GivenTable, Sandbox, Version
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sync.delta import run as delta_run
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish

@@ -20,7 +20,8 @@ from benchmarks.machine import SCALES, machine
 from benchmarks.rows import synapses
 from crantdb.config import Config, config_text
 from crantdb.sandbox import GivenTable, Sandbox, datastack_from_tables
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.catalog import connect

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from crantdb.cli.demo_skeletons import mirror_skeletons
 from crantdb.cli.draw import progress_for
 from crantdb.config import Config, SeaTableSettings, config_text
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish
 from crantdb.tokens import Token

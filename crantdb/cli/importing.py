@@ -16,10 +16,10 @@ from crantdb.cli.sync import options_of
 from crantdb.cli.transmitters import import_nt
 from crantdb.config import Config, read_config
 from crantdb.errors import ConfigError, NotServed, SourceError
-from crantdb.sources.cave import open_cave
 from crantdb.sources.dumps import TableDump, find_dumps, of_version
 from crantdb.sources.exports import find_export
 from crantdb.sources.materialization import parse_time
+from crantdb.sources.opening import open_cave
 from crantdb.sync.importing import ImportReport, import_tables
 from crantdb.sync.known import ImportWish
 from crantdb.tokens import cave_token

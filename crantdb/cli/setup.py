@@ -139,7 +139,7 @@ def _server(config: Config) -> str:
     from datetime import UTC, datetime
 
     from crantdb.cli.sync import options_of
-    from crantdb.sources.cave import open_cave
+    from crantdb.sources.opening import open_cave
 
     token = cave_token(config.server)
     cave = open_cave(

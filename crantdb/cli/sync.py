@@ -12,7 +12,8 @@ from crantdb.cli.output import output_for
 from crantdb.cli.seatable import Asked, open_seatable, said_of_bases
 from crantdb.cli.settings import Settings, verb
 from crantdb.config import Config, read_config
-from crantdb.sources.cave import Cave, CaveOptions, open_cave
+from crantdb.sources.cave import Cave, CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.inventory import discard
 from crantdb.sync.plan import Plan, PlannedTable, plan

@@ -18,7 +18,6 @@ from crantdb.errors import (
     IncompleteError,
     NotServed,
     ServiceUnavailable,
-    SourceError,
     TooOld,
     TransientError,
     Unreadable,
@@ -35,14 +34,11 @@ from crantdb.sources.materialization import (
     parse_version,
 )
 from crantdb.sources.ranges import Span
-from crantdb.sources.session import caveclient_session, plain_session
 from crantdb.sources.transport import RetryRule, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
-
-    import requests
 
     from crantdb.sources.extract import Batch
 
@@ -207,6 +203,18 @@ class Cave:
             raise BadResponse(msg, url=url)
         return empty if found is None else found
 
+    def chunkedgraph_name(self) -> str:
+        """Return the name of the datastack's chunkedgraph.
+
+        Raises:
+            NotServed: when the datastack names none.
+        """
+        source = str(self.info.get("segmentation_source") or "")
+        if not source.startswith("graphene://"):
+            msg = f"{self.datastack} has no chunkedgraph (its segmentation source is {source or 'not given'})"
+            raise NotServed(msg)
+        return source.rstrip("/").rsplit("/", 1)[-1]
+
     def chunkedgraph_info(self) -> dict[str, Any]:
         """Return the info of the datastack's chunkedgraph: bit layout, chunk size, resolution.
 
@@ -214,11 +222,7 @@ class Cave:
             NotServed: when the datastack names no chunkedgraph.
             SourceError: as `Transport.json`.
         """
-        source = str(self.info.get("segmentation_source") or "")
-        if not source.startswith("graphene://"):
-            msg = f"{self.datastack} has no chunkedgraph (its segmentation source is {source or 'not given'})"
-            raise NotServed(msg)
-        table = source.rstrip("/").rsplit("/", 1)[-1]
+        table = self.chunkedgraph_name()
         found = self.transport.json(f"{self.local_server}/segmentation/table/{quote(table, safe='')}/info")
         if not isinstance(found, dict):
             msg = f"the chunkedgraph {table} describes itself as {type(found).__name__}"
@@ -329,54 +333,3 @@ class Cave:
 def _kinds(schema: dict[str, Any]) -> dict[str, str]:
     """Return a view's columns with the server's types."""
     return {name: str(kind.get("type")) for name, kind in schema.items() if isinstance(kind, dict)}
-
-
-def open_cave(datastack: str, server: str, token: str | None, options: CaveOptions | None = None) -> Cave:
-    """Open a datastack.
-
-    Args:
-        datastack: its name.
-        server: the global server's address.
-        token: the token, or None for a server that asks for none.
-        options: how to ask.
-
-    Raises:
-        NotServed: when the server has no such datastack; the message lists those it has.
-        TooOld: when its materialization engine is older than the contract.
-        AuthError: when the token is refused, lacks a permission, or terms are not accepted; no browser opens.
-        SourceError: as `Transport.json`.
-    """
-    options = options or CaveOptions()
-    first = _transport(plain_session(token), token, options)
-    info = _datastack_info(first, datastack, server)
-    cave = Cave(datastack, server, info, first, options)
-    cave.engine_version()
-    cave.versions()
-    # From here caveclient's constructors meet only answers that were good a moment ago.
-    session = caveclient_session(cave, token, wait_s=options.timeout_s + 30)
-    cave.transport = _transport(session, token, options)
-    cave.transport.meter.add(requests=first.meter.requests, size=first.meter.bytes)
-    return cave
-
-
-def _transport(session: requests.Session, token: str | None, options: CaveOptions) -> Transport:
-    """Return a transport over a session."""
-    return Transport(session, timeout_s=options.timeout_s, rule=options.rule, secret=token)
-
-
-def _datastack_info(transport: Transport, datastack: str, server: str) -> dict[str, Any]:
-    """Return the datastack's info."""
-    url = f"{server}/info/api/v2/datastack/full/{quote(datastack, safe='')}"
-    try:
-        info = transport.json(url)
-    except NotServed as error:
-        try:
-            known = ", ".join(sorted(map(str, transport.json(f"{server}/info/api/v2/datastacks"))))
-        except SourceError:
-            raise error from None
-        msg = f"{server} has no datastack {datastack!r}. It has: {known or 'none'}"
-        raise NotServed(msg, url=url, status=404) from None
-    if not isinstance(info, dict):
-        msg = f"{url} describes the datastack as {type(info).__name__}"
-        raise BadResponse(msg, url=url)
-    return info

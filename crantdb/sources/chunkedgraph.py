@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from crantdb.errors import BadResponse, NotServed
+from crantdb.errors import BadResponse
 from crantdb.sources.pcg_wire import (
     binary_ids,
     field_of,
@@ -274,20 +274,7 @@ def open_chunkedgraph(cave: Cave, batches: Batches | None = None) -> Chunkedgrap
     Raises:
         NotServed: when the datastack names none.
     """
-    return Chunkedgraph(cave, chunkedgraph_name(cave), batches or Batches())
-
-
-def chunkedgraph_name(cave: Cave) -> str:
-    """Return the name of a datastack's chunkedgraph.
-
-    Raises:
-        NotServed: when the datastack names none.
-    """
-    source = str(cave.info.get("segmentation_source") or "")
-    if not source.startswith("graphene://"):
-        msg = f"{cave.datastack} has no chunkedgraph (its segmentation source is {source or 'not given'})"
-        raise NotServed(msg)
-    return source.rstrip("/").rsplit("/", 1)[-1]
+    return Chunkedgraph(cave, cave.chunkedgraph_name(), batches or Batches())
 
 
 def _parts(ids: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

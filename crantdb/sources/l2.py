@@ -16,7 +16,6 @@ from urllib.parse import quote
 import numpy as np
 
 from crantdb.errors import BadResponse, NotServed, ServiceUnavailable
-from crantdb.sources.chunkedgraph import chunkedgraph_name
 from crantdb.sources.l2_rows import ATTRIBUTES, OPTIONAL, NodeBatch, node_batch
 from crantdb.sources.parallel import in_parallel
 from crantdb.sources.pcg_wire import json_object
@@ -250,7 +249,7 @@ def open_l2(cave: Cave, options: L2Options | None = None) -> L2Service:
         NotServed: when the datastack has no chunkedgraph, or its chunkedgraph has no L2 cache.
         SourceError: as `Transport.json`.
     """
-    table = chunkedgraph_name(cave)
+    table = cave.chunkedgraph_name()
     url = f"{cave.local_server}/l2cache/api/v1/table_mapping"
     try:
         mapping = cave.transport.json(url)

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from crantdb.config import config_text, read_config
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
 from crantdb.sources.chunkedgraph import open_chunkedgraph
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.annotations import Annotated, derive
 from crantdb.sync.coming import Coming

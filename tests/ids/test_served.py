@@ -11,7 +11,7 @@ from crantdb.sandbox import Datastack, Sandbox, generate_world
 from crantdb.sandbox.seatable import SeaTable as Server
 from crantdb.sandbox.seatable import crantb_base
 from crantdb.sandbox.seatable.annotators import annotate
-from crantdb.sources.cave import open_cave
+from crantdb.sources.opening import open_cave
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.layout import create_warehouse

@@ -11,8 +11,9 @@ import pytest
 
 from crantdb.errors import BadResponse, NotServed, ServiceUnavailable
 from crantdb.sandbox import Fault, Sandbox, generate_world
-from crantdb.sources.cave import Cave, CaveOptions, open_cave
+from crantdb.sources.cave import Cave, CaveOptions
 from crantdb.sources.chunkedgraph import Batches, Chunkedgraph, open_chunkedgraph
+from crantdb.sources.opening import open_cave
 from crantdb.sources.pcg_wire import seconds
 from crantdb.sources.transport import RetryRule
 from tests.sources.loopback import Loopback, Reply

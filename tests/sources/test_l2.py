@@ -15,9 +15,10 @@ from crantdb.errors import BadResponse, Interrupted, NotServed, ServiceUnavailab
 from crantdb.sandbox import Datastack, Fault, Sandbox
 from crantdb.sandbox.l2_graph import l2_edges
 from crantdb.sandbox.l2cache import CacheState, gaps_of
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
 from crantdb.sources.l2 import L2Options, L2Service, RootGraph, open_l2
 from crantdb.sources.l2_rows import NODE_SCHEMA, node_batch
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from tests.recorded import wire
 from tests.sync.l2_bench import small_world

@@ -22,7 +22,8 @@ from crantdb.errors import (
     SourceError,
     TransientError,
 )
-from crantdb.sources.cave import Cave, CaveOptions, open_cave
+from crantdb.sources.cave import Cave, CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule, Transport
 
 from .loopback import RESET, STALL, Loopback, Reply

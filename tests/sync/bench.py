@@ -12,7 +12,8 @@ import pyarrow as pa
 import crantdb
 from crantdb.config import Config, config_text, read_config
 from crantdb.sandbox import Datastack, GivenTable, Sandbox, Version
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.run import SyncReport, sync
 from crantdb.sync.selection import Wish

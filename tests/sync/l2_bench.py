@@ -14,7 +14,8 @@ import crantdb
 from crantdb.config import config_text, read_config
 from crantdb.sandbox import Datastack, Sandbox, generate_world
 from crantdb.sandbox.l2cache import CacheState
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.l2 import L2Report, sync_l2
 from crantdb.sync.run import sync

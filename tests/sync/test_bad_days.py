@@ -24,7 +24,7 @@ from crantdb.errors import (
     WarehouseBusy,
 )
 from crantdb.sandbox import Fault, GivenTable, Sandbox
-from crantdb.sources.cave import open_cave
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.warehouse.lock import writing
 

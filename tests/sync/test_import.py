@@ -25,9 +25,9 @@ from crantdb.errors import (
     ValidationError,
 )
 from crantdb.sandbox import GivenTable, Sandbox
-from crantdb.sources.cave import open_cave
 from crantdb.sources.dumps import find_dumps, of_version
 from crantdb.sources.exports import export_rows, find_export
+from crantdb.sources.opening import open_cave
 from crantdb.sync.dump_table import EXACT_DRIFT
 from crantdb.sync.importing import ImportReport, import_tables
 from crantdb.sync.known import ImportWish

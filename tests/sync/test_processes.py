@@ -32,7 +32,8 @@ import resource, sys
 from pathlib import Path
 from crantdb.config import read_config
 from crantdb.errors import CrantdbError
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish

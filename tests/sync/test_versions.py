@@ -13,7 +13,7 @@ import pytest
 import crantdb
 from crantdb.errors import NotServed, TimeMismatch, Unreadable, VersionUnavailable
 from crantdb.sandbox import GivenTable, GivenView, Sandbox
-from crantdb.sources.cave import open_cave
+from crantdb.sources.opening import open_cave
 
 from .bench import FIRST, QUICK, ROOT, Bench, bench, by_id, mirrored, stack, synapses, tags, version
 

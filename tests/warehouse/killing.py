@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crantdb.config import Config
-from crantdb.sources.cave import CaveOptions, open_cave
+from crantdb.sources.cave import CaveOptions
+from crantdb.sources.opening import open_cave
 from crantdb.sync.run import sync
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.layout import Warehouse

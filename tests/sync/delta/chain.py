@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import crantdb
 from crantdb.sandbox.chain import TABLE
-from crantdb.sources.cave import open_cave
+from crantdb.sources.opening import open_cave
 from crantdb.sync.run import SyncReport, sync
 from crantdb.sync.selection import Wish
 from tests.sync.bench import QUICK, Bench

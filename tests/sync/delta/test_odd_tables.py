@@ -11,7 +11,7 @@ import pytest
 from crantdb.errors import Interrupted, ValidationError
 from crantdb.sandbox import Fault, Sandbox
 from crantdb.sandbox.chain import TABLE, generate_chain
-from crantdb.sources.cave import open_cave
+from crantdb.sources.opening import open_cave
 from crantdb.sync.cave import choose
 from crantdb.sync.delta import base as delta_base
 from crantdb.sync.delta import run as delta_run

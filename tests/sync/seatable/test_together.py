@@ -14,7 +14,7 @@ from crantdb.sandbox import Sandbox, generate_world
 from crantdb.sandbox.seatable import Clock, Fault, crantb_base, update_row
 from crantdb.sandbox.seatable import SeaTable as Server
 from crantdb.sandbox.seatable.given import base_from_rows, rows_from_csv
-from crantdb.sources.cave import open_cave
+from crantdb.sources.opening import open_cave
 from crantdb.warehouse.layout import create_warehouse
 from crantdb.warehouse.verify import verify
 from tests.conftest import CANARY
