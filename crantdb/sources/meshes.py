@@ -73,11 +73,15 @@ def _labels(folder: Path, source: MeshSource) -> dict[int, str]:
     """Return the names of a precomputed folder's segments.
 
     Raises:
-        BadFile: when nothing names them.
+        BadFile: when nothing names them, or in a way that cannot be read.
     """
     path = folder / "labels.json"
     if path.is_file():
-        return {int(segment): str(name) for segment, name in json.loads(path.read_text("utf-8")).items()}
+        try:
+            return {int(segment): str(name) for segment, name in json.loads(path.read_text("utf-8")).items()}
+        except (ValueError, AttributeError) as error:
+            msg = f'{path} is no map from segment ids to names, e.g. {{"1": "ellipsoid_body"}}: {error}'
+            raise BadFile(msg, path=path) from error
     names = source.names()
     if not names:
         msg = f'{folder} does not name its segments: put a labels.json beside its info, e.g. {{"1": "ellipsoid_body"}}'

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     Triangles = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 LEGACY, DRACO = "neuroglancer_legacy_mesh", "neuroglancer_multilod_draco"
+
+_DAMAGE = (ValueError, TypeError, AttributeError, LookupError, OSError, EOFError, struct.error, zlib.error)
+"""What reading bytes that are not what they should be ends in."""
 
 
 class Store(Protocol):
@@ -73,12 +77,20 @@ class MeshSource:
         self._shards: dict[str, bytes] = {}
 
     def names(self) -> dict[int, str]:
-        """Return the segments that the source itself names (its ``segment_properties``), by id; maybe none."""
+        """Return the segments that the source itself names (its ``segment_properties``), by id; maybe none.
+
+        Raises:
+            BadFile: when it names them in a way that cannot be read.
+        """
         folder = self._info.get("segment_properties")
         raw = self._store.read(f"{self._prefix}{folder}/info") if folder else None
-        inline = json.loads(raw)["inline"] if raw else {"ids": [], "properties": []}
-        labels = next((p["values"] for p in inline["properties"] if p["type"] == "label"), inline["ids"])
-        return {int(segment): str(label) for segment, label in zip(inline["ids"], labels, strict=True)}
+        try:
+            inline = json.loads(raw)["inline"] if raw else {"ids": [], "properties": []}
+            labels = next((p["values"] for p in inline["properties"] if p["type"] == "label"), inline["ids"])
+            return {int(segment): str(label) for segment, label in zip(inline["ids"], labels, strict=True)}
+        except _DAMAGE as error:
+            msg = f"the names of segments in {self._store.name} ({folder}/info) cannot be read: {error}"
+            raise BadFile(msg, path=self._store.place) from error
 
     def mesh(self, segment: int) -> Triangles:
         """Return vertices (nm) and faces of a segment.
@@ -89,7 +101,7 @@ class MeshSource:
         """
         try:
             found = self._legacy(segment) if self._info["@type"] == LEGACY else self._draco(segment)
-        except (ValueError, struct.error, KeyError, IndexError, OSError, EOFError) as error:
+        except _DAMAGE as error:
             msg = f"the mesh of segment {segment} in {self._store.name} is not what its info says: {error}"
             raise BadFile(msg, path=self._store.place) from error
         if found is None:
@@ -168,8 +180,8 @@ def _info(store: Store, name: str) -> dict[str, Any] | None:
     raw = store.read(name)
     try:
         return None if raw is None else dict(json.loads(raw))
-    except ValueError as error:
-        msg = f"{name} in {store.name} is no JSON: {error}"
+    except (ValueError, TypeError) as error:
+        msg = f"{name} in {store.name} is no JSON object: {error}"
         raise BadFile(msg, path=store.place) from error
 
 
@@ -201,7 +213,11 @@ class Manifest:
 
     @classmethod
     def parse(cls, raw: bytes) -> Manifest:
-        """Decode a manifest."""
+        """Decode a manifest.
+
+        Raises:
+            ValueError: when it is longer or shorter than the numbers in it say.
+        """
         chunk, origin = np.frombuffer(raw, "<f4", count=6).astype(np.float64).reshape(2, 3)
         (levels,) = struct.unpack_from("<I", raw, 24)
         at = 28 + 4 * levels
@@ -215,6 +231,9 @@ class Manifest:
             positions.append(numbers[:3].T.astype(np.int64))
             sizes.append(tuple(numbers[3].tolist()))
             at += 16 * count
+        if at != len(raw):
+            msg = f"its manifest has {len(raw):,} bytes where {at:,} are told"
+            raise ValueError(msg)
         every = tuple(size for level in sizes for size in level)
         return cls(chunk, origin + offsets[0], positions[0], sizes[0], every)
 
@@ -225,7 +244,7 @@ def _placed(manifest: Manifest, data: bytes, info: Mapping[str, Any]) -> Triangl
     pieces, at = [], 0
     for position, size in zip(manifest.positions, manifest.sizes, strict=True):
         if size:
-            points, faces = _undraco(data[at : at + size])
+            points, faces = _undraco(data[at : at + size], steps)
             pieces.append((manifest.origin + manifest.chunk * (position + points / steps), faces))
         at += size
     points, faces = _joined(pieces)
@@ -233,21 +252,31 @@ def _placed(manifest: Manifest, data: bytes, info: Mapping[str, Any]) -> Triangl
     return points @ matrix[:, :3].T + matrix[:, 3], faces
 
 
-def _undraco(raw: bytes) -> Triangles:
-    """Decode a Draco piece.
+def _undraco(raw: bytes, steps: int) -> Triangles:
+    """Decode a Draco piece: its corners as steps within its cell, and its triangles.
+
+    Writers keep the corners as integers, or as floats that Draco itself quantized; both are the same numbers.
 
     Raises:
         ConfigError: when the decoder is not installed.
+        ValueError: when this is no piece of a mesh, or a corner lies outside its cell.
     """
     try:
         decoder = importlib.import_module("DracoPy")
     except ImportError as error:
-        msg = "these meshes are compressed with Draco, and its decoder is not installed: pip install DracoPy"
+        msg = "these meshes are compressed with Draco, and its decoder is not installed: pip install 'crantdb[meshes]'"
         raise ConfigError(msg) from error
-    found = decoder.decode(raw)
-    return np.asarray(found.points, np.float64).reshape(-1, 3), np.asarray(found.faces, np.int64).reshape(
-        -1, 3
-    )
+    try:
+        found = decoder.decode(raw)
+    except (decoder.FileTypeException, decoder.EncodingFailedException) as error:
+        msg = f"a piece of {len(raw):,} bytes is no mesh that Draco wrote"
+        raise ValueError(msg) from error
+    points = np.asarray(found.points, np.float64).reshape(-1, 3)
+    faces = np.asarray(found.faces, np.int64).reshape(-1, 3)
+    if len(points) and not (points.min() > -0.5 and points.max() < steps + 0.5):
+        msg = f"corners from {points.min():g} to {points.max():g} where its info allows 0 to {steps}"
+        raise ValueError(msg)
+    return points, faces
 
 
 def _joined(pieces: list[Triangles]) -> Triangles:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import struct
 import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import DracoPy
 import numpy as np
 import pytest
 import trimesh
 
 from crantdb.errors import BadFile, ConfigError
+from crantdb.morphology.regions import surface
 from crantdb.sources import neuropils
 from crantdb.sources.meshes import read_folder
 from crantdb.sources.precomputed import Folder, open_meshes
 from crantdb.sources.shards import Sharding, murmur3
 from tests.morphology.shapes import ball, box
+from tests.sources import multilod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,9 +68,24 @@ def test_a_folder_of_mesh_files(tmp_path: Path, ending: str) -> None:
         ({"a.ply": b"ply\nnonsense"}, "a.ply"),
         ({"other.obj": "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n"}, "other"),
         ({"info": "{"}, "no JSON"),
+        ({"info": "[1]"}, "no JSON object"),
         ({"info": {"@type": "neuroglancer_skeletons"}}, "neuroglancer_skeletons"),
         ({"info": {"@type": "neuroglancer_legacy_mesh"}}, "does not name its segments"),
         ({"info": {"@type": "neuroglancer_legacy_mesh"}, "labels.json": {"5": "a"}}, "no mesh of segment 5"),
+        ({"info": {"@type": "neuroglancer_legacy_mesh"}, "labels.json": "["}, "labels.json is no map"),
+        ({"info": {"@type": "neuroglancer_legacy_mesh"}, "labels.json": "[5]"}, "labels.json is no map"),
+        ({"info": {"@type": "neuroglancer_legacy_mesh"}, "labels.json": {"a": "5"}}, "labels.json is no map"),
+        (
+            {
+                "info": {"@type": "neuroglancer_legacy_mesh", "segment_properties": "names"},
+                "names/info": {"inline": {"ids": ["7"], "properties": [{"type": "label", "values": []}]}},
+            },
+            "names/info",
+        ),
+        (
+            {"info": {"@type": "neuroglancer_legacy_mesh"}, "labels.json": {"5": "a"}, "5:0": "[]"},
+            "segment 5",
+        ),
         (
             {
                 "info": {"@type": "neuroglancer_legacy_mesh"},
@@ -128,133 +144,146 @@ def test_legacy_precomputed_meshes(tmp_path: Path) -> None:
     assert read_folder(whole).names == ("bulb",)
 
 
-@pytest.fixture
-def undraco(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a decoder in Draco's place that reads legacy fragments: the format around the pieces is what is tested."""
-
-    def decode(raw: bytes) -> SimpleNamespace:
-        (count,) = struct.unpack_from("<I", raw)
-        points = np.frombuffer(raw, "<f4", count=3 * count, offset=4).reshape(-1, 3)
-        return SimpleNamespace(
-            points=points, faces=np.frombuffer(raw, "<u4", offset=4 + 12 * count).reshape(-1, 3)
-        )
-
-    module = ModuleType("DracoPy")
-    module.decode = decode  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "DracoPy", module)
+def in_files(folder: Path, info: Mapping[str, Any], segments: Mapping[int, multilod.Written]) -> Path:
+    """Write segments as files of their own, named for their ids."""
+    files: dict[str, bytes | str | dict[str, Any]] = {"info": dict(info)}
+    for segment, one in segments.items():
+        files |= {f"{segment}.index": one.manifest, str(segment): one.pieces}
+    return write(folder, files | {"labels.json": {str(segment): f"s{segment}" for segment in segments}})
 
 
-QUANTA = 2**16 - 1
-INFO = {
-    "@type": "neuroglancer_multilod_draco",
-    "vertex_quantization_bits": 16,
-    "transform": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0],
-}
-
-
-def pieces_of(corner: float) -> tuple[bytes, bytes]:
-    """Return (pieces, manifest) of a box cut in two along x, at two resolutions: cells of 1000 nm from a corner on."""
-    full = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 1]])
-    sides = {
-        "x0": [[0, 1, 3], [0, 3, 2]],
-        "x1": [[4, 6, 7], [4, 7, 5]],
-        "y": [[0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6]],
-        "z": [[0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]],
-    }
-
-    def piece(names: tuple[str, ...]) -> bytes:
-        faces = np.array([face for name in names for face in sides[name]], "<u4")
-        return struct.pack("<I", 8) + (full * QUANTA).astype("<f4").tobytes() + faces.tobytes()
-
-    fine = [piece(("x0", "y", "z")), piece(("x1", "y", "z"))]
-    coarse = [b"coarse"]
-    manifest = np.array([1000, 1000, 1000, corner, 0, 0], "<f4").tobytes() + struct.pack("<I", 2)
-    manifest += np.array([1, 2], "<f4").tobytes() + np.zeros((2, 3), "<f4").tobytes()
-    manifest += np.array([2, 1], "<u4").tobytes()
-    manifest += np.array([[0, 1], [0, 0], [0, 0], [len(fine[0]), len(fine[1])]], "<u4").tobytes()
-    manifest += np.array([[0], [0], [0], [len(coarse[0])]], "<u4").tobytes()
-    return b"".join([*fine, *coarse]), manifest
-
-
-def shard_of(values: Mapping[int, tuple[bytes, bytes]], *, packed: bool) -> bytes:
-    """Return a shard with one minishard: pieces before each manifest, then the index."""
-    body, keys, starts, sizes, last_key, last_end = b"", [], [], [], 0, 0
-    for key, (pieces, manifest) in sorted(values.items()):
-        stored = gzip.compress(manifest) if packed else manifest
-        body += pieces
-        keys.append(key - last_key)
-        starts.append(len(body) - last_end)
-        sizes.append(len(stored))
-        body += stored
-        last_key, last_end = key, len(body)
-    index = np.array([keys, starts, sizes], "<u8").tobytes()
-    index = gzip.compress(index) if packed else index
-    return struct.pack("<QQ", len(body), len(body) + len(index)) + body + index
-
-
-def sharding(*, packed: bool) -> dict[str, Any]:
-    """Return the info's word on such a shard."""
-    encoding = "gzip" if packed else "raw"
-    return {
-        "@type": "neuroglancer_uint64_sharded_v1",
-        "preshift_bits": 0,
-        "hash": "identity",
-        "minishard_bits": 0,
-        "shard_bits": 0,
-        "minishard_index_encoding": encoding,
-        "data_encoding": encoding,
-    }
-
-
-@pytest.mark.usefixtures("undraco")
 @pytest.mark.parametrize("packed", [True, False])
 def test_multi_resolution_meshes_in_shards(tmp_path: Path, packed: bool) -> None:
     """The finest pieces are put in their places and meet: a closed surface; a segment that is not there is said."""
-    values = {1: pieces_of(0), 9: pieces_of(10_000)}
+    one = multilod.write(ball((1000, 1000, 1000), 900, fine=3), bits=16)
+    nine = multilod.write(box((11_000, 0, 0), (13_000, 1000, 1000)), bits=16, origin=(10_900, 0, 0))
     write(
         tmp_path,
         {
-            "mesh/info": INFO | {"sharding": sharding(packed=packed)},
-            "mesh/0.shard": shard_of(values, packed=packed),
+            "mesh/info": multilod.info(16, sharding=multilod.sharding(packed=packed)),
+            "mesh/0.shard": multilod.shard({1: one, 9: nine}, packed=packed),
             "labels.json": {"1": "one", "9": "nine"},
         },
     )
     regions = read_folder(tmp_path)
     assert [region.open_edges for region in regions] == [0, 0]
-    points = [[500, 500, 500], [1999, 1, 1], [2001, 1, 1], [11_000, 500, 500]]
-    assert regions.contains(points).tolist() == [[False, True], [False, True], [False, False], [True, False]]
+    points = [[1000, 1000, 1890], [1000, 1000, 1910], [11_001, 999, 1], [12_999, 1, 999], [13_001, 500, 500]]
+    assert regions.names == ("nine", "one")
+    inside = [[False, True], [False, False], [True, False], [True, False], [False, False]]
+    assert regions.contains(points).tolist() == inside
     with pytest.raises(BadFile, match="no mesh of segment 5"):
         open_meshes(Folder(tmp_path)).mesh(5)
 
 
-@pytest.mark.usefixtures("undraco")
-def test_multi_resolution_meshes_in_files_with_a_transform(tmp_path: Path) -> None:
-    """Without shards each segment has an index and its pieces; the info's transform leads into nm."""
-    pieces, manifest = pieces_of(0)
-    turned = INFO | {"transform": [2, 0, 0, 100, 0, 2, 0, 0, 0, 0, 2, 0]}
-    write(tmp_path, {"info": turned, "4.index": manifest, "4": pieces, "labels.json": {"4": "four"}})
-    found = read_folder(tmp_path).contains([[50, 5, 5], [150, 5, 5], [4099, 1999, 5], [4101, 5, 5]])
-    assert found[:, 0].tolist() == [False, True, True, False]
+@pytest.mark.parametrize("bits", [10, 16])
+def test_corners_come_back_as_they_were_quantized(tmp_path: Path, bits: int) -> None:
+    """Bits of quantization, cells, the grid's origin, the resolution's offset and the transform are all heeded."""
+    written = multilod.write(
+        ball((1300, 900, 800), 700, fine=3),
+        bits=bits,
+        cells=(3, 2, 1),
+        origin=(-100, 50, 20),
+        offset=(0, 8, -4),
+    )
+    matrix = np.array([[0, -2, 0, 100], [2, 0, 0, -7], [0, 0, 5.25, 0]])
+    in_files(tmp_path, multilod.info(bits, matrix.reshape(-1).tolist()), {4: written})
+    points, faces = open_meshes(Folder(tmp_path)).mesh(4)
+    expected = written.points @ matrix[:, :3].T + matrix[:, 3]
+    assert np.abs(points - expected).max() < 1e-6
+    assert len(np.unique(faces)) == len(points)
+    assert surface(points, faces).open_edges == 0
+    assert np.ptp(written.points, axis=0) == pytest.approx([1400] * 3, abs=20), "the ball fits into its cells"
+
+
+@pytest.mark.parametrize("bits", [10, 16])
+@pytest.mark.parametrize("hashing", ["identity", "murmurhash3_x86_128"])
+def test_cloud_volume_reads_and_writes_the_same(tmp_path: Path, bits: int, hashing: str) -> None:
+    """CloudVolume's own shards are read, and its reader gives corner for corner and face for face what ours does."""
+    from cloudvolume import CloudVolume  # noqa: PLC0415 - heavy, and one test needs it
+    from cloudvolume.datasource.precomputed.sharding import ShardingSpecification  # noqa: PLC0415 - so
+
+    segments = {
+        key: multilod.write(ball((place, 900, 800), 700, fine=2), bits=bits, origin=(place - 700, 200, 100))
+        for place, key in enumerate([1, 2, 77, 576460752667713229, 2**62 + 5], start=800)
+    }
+    told = multilod.sharding(hashing, packed=False, bits=(1, 2, 1))
+    shards = ShardingSpecification.from_dict(told).synthesize_shards(
+        {key: one.pieces + one.manifest for key, one in segments.items()},
+        data_offset={key: len(one.manifest) for key, one in segments.items()},
+    )
+    scale = {"key": "1", "size": [8] * 3, "resolution": [1] * 3, "voxel_offset": [0] * 3}
+    scale |= {"chunk_sizes": [[8] * 3], "encoding": "raw"}
+    volume = {"type": "segmentation", "data_type": "uint64", "num_channels": 1, "scales": [scale]}
+    transform = [2.0, 0, 0, 100, 0, 3, 0, -7, 0, 0, 4, 0]
+    meshes = multilod.info(bits, transform, sharding=told)
+    files = {f"meshes/{name}": content for name, content in shards.items()}
+    write(tmp_path, {"info": volume | {"mesh": "meshes"}, "meshes/info": meshes, **files})
+    theirs = CloudVolume(f"file://{tmp_path}", progress=False).mesh
+    ours = open_meshes(Folder(tmp_path))
+    for key in segments:
+        points, faces = ours.mesh(key)
+        mesh = theirs.get(key)[key]
+        assert np.abs(mesh.vertices - points).max() < 0.001
+        assert (mesh.faces == faces).all()
+        assert len(points) > 100
+    with pytest.raises(BadFile, match="no mesh of segment 3"):
+        ours.mesh(3)
+
+
+def damaged(one: multilod.Written) -> dict[str, tuple[Mapping[str, Any], bytes, bytes]]:
+    """Return info, manifest and pieces of a segment, each time with one thing wrong."""
+    good = multilod.info(16)
+    cloud = DracoPy.encode(np.arange(30, dtype=np.uint32).reshape(10, 3))
+    (first,) = struct.unpack_from("<I", one.manifest, 28 + 8 + 24 + 8 + 12 * 8)
+    resized = bytearray(one.manifest)
+    struct.pack_into("<I", resized, 28 + 8 + 24 + 8 + 12 * 8, len(cloud))
+    return {
+        "no Draco": (good, one.manifest, b"x" * len(one.pieces)),
+        "a cloud of points": (good, bytes(resized), cloud + one.pieces[first:]),
+        "pieces cut short": (good, one.manifest, one.pieces[:first] + one.pieces[first : first + 9]),
+        "a manifest cut short": (good, one.manifest[:-7], one.pieces),
+        "a manifest with more behind it": (good, one.manifest + b"\0" * 4, one.pieces),
+        "fewer bits than the pieces have": (multilod.info(10), one.manifest, one.pieces),
+        "an info without bits": ({"@type": good["@type"]}, one.manifest, one.pieces),
+        "bits that are no number": (good | {"vertex_quantization_bits": None}, one.manifest, one.pieces),
+        "a transform of nine": (good | {"transform": [1] * 9}, one.manifest, one.pieces),
+    }
+
+
+@pytest.mark.parametrize("wrong", list(damaged(multilod.write(box((1, 1, 1), (9, 9, 9)), bits=16))))
+def test_damaged_draco_meshes_are_said(tmp_path: Path, wrong: str) -> None:
+    """Whatever is wrong with a mesh, the segment and the folder are named; none is read as another shape."""
+    info, manifest, pieces = damaged(multilod.write(ball((500, 500, 500), 400, fine=2), bits=16))[wrong]
+    in_files(tmp_path, info, {4: multilod.Written(pieces, manifest, np.empty((0, 3)))})
+    with pytest.raises(BadFile, match=f"segment 4 in {tmp_path}"):
+        read_folder(tmp_path)
 
 
 def test_without_the_decoder_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draco meshes without their decoder are an error that says what to install."""
+    """Draco meshes without their decoder are an error that names the extra to install."""
+    in_files(tmp_path, multilod.info(16), {4: multilod.write(box((1, 1, 1), (9, 9, 9)), bits=16)})
     monkeypatch.setitem(sys.modules, "DracoPy", None)
-    pieces, manifest = pieces_of(0)
-    write(tmp_path, {"info": INFO, "4.index": manifest, "4": pieces, "labels.json": {"4": "four"}})
-    with pytest.raises(ConfigError, match="pip install DracoPy"):
+    with pytest.raises(ConfigError, match=r"pip install 'crantdb\[meshes\]'"):
         read_folder(tmp_path)
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """Serve a folder as the pinned source lays it out: 36 boxes in one shard."""
-    values = {segment: pieces_of(3000.0 * segment) for segment in neuropils.NAMES}
+    values = {
+        segment: multilod.write(
+            box((3000 * segment, 0, 0), (3000 * segment + 2000, 1000, 1000)),
+            bits=16,
+            cells=(2, 1, 1),
+            origin=(3000 * segment, 0, 0),
+        )
+        for segment in neuropils.NAMES
+    }
     write(
         tmp_path,
         {
-            "mesh/info": INFO | {"sharding": sharding(packed=True)},
-            "mesh/0.shard": shard_of(values, packed=True),
+            "mesh/info": multilod.info(16, sharding=multilod.sharding(packed=True)),
+            "mesh/0.shard": multilod.shard(values, packed=True),
         },
     )
 
@@ -271,7 +300,6 @@ def served(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
-@pytest.mark.usefixtures("undraco")
 def test_crantbs_neuropils(served: str) -> None:
     """All 36 segments come under their names, and the right nodulus is its four parts together."""
     regions = neuropils.fetch(served)
@@ -300,8 +328,6 @@ def test_the_hash_of_keys() -> None:
     """Keys are hashed as murmurhash3_x86_128 does: the low 64 bits as tensorstore's own tests state them."""
     stated = {0: 0x4772B084E028AE41, 1: 0xE8BD67D616D4CE9A, 42: 0xC20B94F95119F47A}
     assert {key: murmur3(key.to_bytes(8, "little")) for key in stated} == stated
-    hashed = Sharding.from_info(
-        sharding(packed=False) | {"hash": "murmurhash3_x86_128", "shard_bits": 5, "minishard_bits": 3}
-    )
+    hashed = Sharding.from_info(multilod.sharding("murmurhash3_x86_128", packed=False, bits=(0, 3, 5)))
     number = stated[42]
     assert hashed.place(42) == (f"{(number >> 3) & 31:02x}.shard", number & 7)
