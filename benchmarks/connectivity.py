@@ -171,16 +171,18 @@ def questions(root: Path, unsorted: Path, *, neurons: int) -> list[Question]:
 def _adjacency(
     con: duckdb.DuckDBPyConnection, frame: pd.DataFrame, kept: pl.LazyFrame, ids: NDArray[np.int64], name: str
 ) -> Question:
-    """Return the question for the matrix of some neurons."""
+    """Return the question for the matrix of some neurons; the brain's, as crantpy's frame, is in memory already."""
+    whole = sparse_adjacency(con)
     known = ids.tolist()
     among = kept.filter(pl.col("pre").is_in(known) & pl.col("post").is_in(known)).select(
         "pre", "post", "weight"
     )
     return Question(
-        f"adjacency of {len(ids):,} neurons, {name} (ours: long form; in the next two ids are mapped first)",
+        f"adjacency of {len(ids):,} neurons, {name} (ours: long form; scipy and dense: ids are mapped first)",
         lambda: call(con, "adjacency", [ids, ids], select="SELECT pre, post, weight").pl().height,
         {
             "crantdb, scipy": lambda: sparse_adjacency(con, ids, ids).matrix.nnz,
+            "crantdb, of the brain's matrix in memory": lambda: whole.among(ids, ids).matrix.nnz,
             "crantdb, dense": lambda: cells(their_matrix(con, ids)),
             "polars, our edges": lambda: among.collect().height,
             "crantpy's way": lambda: cells(their_adjacency(frame, known)),

@@ -11,11 +11,11 @@ import polars as pl
 from crantdb.analysis.answers import (
     Materialization,
     Output,
-    call,
     check_like,
     check_output,
     schema_of,
     thresholds,
+    whole_columns,
 )
 from crantdb.analysis.chosen import Neurons, chosen_or_all
 from crantdb.analysis.mapping import each_once
@@ -42,6 +42,29 @@ class SparseAdjacency:
     matrix: csr_array
     pre_ids: NDArray[np.int64]
     post_ids: NDArray[np.int64]
+
+    def among(
+        self, pre_ids: NDArray[np.int64] | None = None, post_ids: NDArray[np.int64] | None = None
+    ) -> SparseAdjacency:
+        """Return the part of the matrix that some neurons have: of one in memory, for a question after the other.
+
+        ``whole = sparse_adjacency(con)`` is the brain's; ``whole.among(ids, ids)`` is that of a few thousand neurons.
+
+        Args:
+            pre_ids: root ids of the rows, int64, each once, in the order wanted; None for all there are. One that the
+                matrix does not have gets zeros.
+            post_ids: the same for the columns.
+        """
+        pre = self.pre_ids if pre_ids is None else pre_ids
+        post = self.post_ids if post_ids is None else post_ids
+        rows, columns = _places(pre, self.pre_ids), _places(post, self.post_ids)
+        there = np.flatnonzero(rows >= 0)
+        found = self.matrix[rows[there]].tocoo()
+        asked = np.full(len(self.post_ids), -1, np.intp)
+        asked[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
+        kept = asked[found.col] >= 0
+        places = (there[found.row[kept]], asked[found.col[kept]])
+        return SparseAdjacency(_csr(found.data[kept], places, (len(pre), len(post))), pre, post)
 
     def to_polars(self) -> pl.DataFrame:
         """Return the matrix as a frame: `pre`, then one column a post root id, named by its digits."""
@@ -181,8 +204,8 @@ def matrix_of(
     """
     # A list of few on the hearing side alone is found fastest in the form that is sorted by it.
     macro, lists = ("upstream", [post]) if pre is None and post is not None else ("adjacency", [pre, post])
-    rows = call(con, macro, lists, given, schema=schema, select="SELECT pre, post, weight").pl()
-    tells, hears, weights = (rows.get_column(name).to_numpy() for name in ("pre", "post", "weight"))
+    columns = ("pre", "post", "weight")
+    tells, hears, weights = whole_columns(con, macro, lists, given, schema=schema, columns=columns)
     pre_axis = np.unique(tells) if pre is None else pre
     post_axis = np.unique(hears) if post is None else post
     if symmetric:
@@ -196,18 +219,28 @@ def _matrix(
     post_axis: NDArray[np.int64],
 ) -> SparseAdjacency:
     """Return the matrix of pairs, each of which is on both axes."""
-    from scipy.sparse import csr_array  # noqa: PLC0415 - heavy, and only here
-
     tells, hears, weights = pairs
     places = (_places(tells, pre_axis), _places(hears, post_axis))
-    matrix = csr_array((weights, places), shape=(len(pre_axis), len(post_axis)), dtype=np.int64)
-    return SparseAdjacency(matrix, pre_axis, post_axis)
+    return SparseAdjacency(_csr(weights, places, (len(pre_axis), len(post_axis))), pre_axis, post_axis)
 
 
-def _places(ids: NDArray[np.int64], axis: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the place of each id on an axis that holds them all."""
-    order = np.argsort(axis, kind="stable")
-    return order[np.searchsorted(axis, ids, sorter=order)]
+def _csr(
+    weights: NDArray[np.int64], places: tuple[NDArray[np.intp], NDArray[np.intp]], shape: tuple[int, int]
+) -> csr_array:
+    """Return a sparse matrix of weights at places."""
+    from scipy.sparse import csr_array  # noqa: PLC0415 - heavy, and only here
+
+    return csr_array((weights, places), shape=shape, dtype=np.int64)
+
+
+def _places(ids: NDArray[np.int64], axis: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the place of each id on an axis, -1 where the axis does not have it."""
+    if not len(axis):
+        return np.full(len(ids), -1, np.intp)
+    order = None if (axis[1:] > axis[:-1]).all() else np.argsort(axis, kind="stable")
+    found = np.minimum(np.searchsorted(axis, ids, sorter=order), len(axis) - 1)
+    places = found if order is None else order[found]
+    return np.where(axis[places] == ids, places, -1)
 
 
 def _like_crantpy(found: SparseAdjacency, *, symmetric: bool) -> SparseAdjacency:

@@ -105,10 +105,55 @@ def call(
         select: what is selected, SQL of ours.
         behind: clauses behind the macro, SQL of ours.
     """
+    query = _statement(macro, lists, given, schema=schema, select=select)
+    return con.sql(f"{query} {behind}", params=_bound(lists))
+
+
+def whole_columns(
+    con: duckdb.DuckDBPyConnection,
+    macro: str,
+    lists: Sequence[NDArray[np.int64] | None] = (),
+    given: Mapping[str, str] | None = None,
+    *,
+    schema: str = "main",
+    columns: Sequence[str],
+) -> list[NDArray[np.int64]]:
+    """Return columns of a table macro that are whole numbers and never NULL: planned once, and not by way of Arrow.
+
+    Args:
+        con: a connection of `crantdb.connect`.
+        macro: its name.
+        lists: lists of ids for its first parameters, as `call` takes them.
+        given: named arguments, as SQL of ours.
+        schema: the schema of the version.
+        columns: which columns.
+
+    Returns:
+        An array a column, int64, of one length.
+    """
+    select = f"SELECT {', '.join(columns)}"
+    found = con.execute(_statement(macro, lists, given, schema=schema, select=select), _bound(lists))
+    arrays = found.fetchnumpy()
+    return [np.asarray(arrays[name], np.int64) for name in columns]
+
+
+def _statement(
+    macro: str,
+    lists: Sequence[NDArray[np.int64] | None],
+    given: Mapping[str, str] | None,
+    *,
+    schema: str,
+    select: str,
+) -> str:
+    """Return a macro's call as SQL, a placeholder for each list."""
     places = ["NULL" if ids is None else "?" for ids in lists]
     arguments = ", ".join(places + [f"{name} := {value}" for name, value in (given or {}).items()])
-    query = f'{select} FROM "{schema}".{macro}({arguments}) AS answer {behind}'
-    return con.sql(query, params=[ids.tolist() for ids in lists if ids is not None])
+    return f'{select} FROM "{schema}".{macro}({arguments}) AS answer'
+
+
+def _bound(lists: Sequence[NDArray[np.int64] | None]) -> list[list[int]]:
+    """Return what stands for the placeholders."""
+    return [ids.tolist() for ids in lists if ids is not None]
 
 
 def check_like(like: str | None) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crantdb.errors import Interrupted, ValidationError
-from crantdb.warehouse.edges import EDGES, edges_of
+from crantdb.warehouse.edges import BARE, EDGES, edges_of
 from crantdb.warehouse.files import FileWriter
 from crantdb.warehouse.merge import merge_sorted
 from crantdb.warehouse.sorting import rows_of, sorting, write_sorted
@@ -109,7 +109,7 @@ def arrange(staging: Staging, names: SynapseNames, *, memory_bytes: int) -> Arra
         ids = write.beside(names.ids, staging.ordered(of_ids), of_ids, (ID,))
         main = write.sorted(None, staging.files(), schema, (PRE, POST, ID))
         ids.result()  # says if an id comes twice, before more is made of it
-        edges = write.beside(names.edges, edges_of(sized_pairs(main)), EDGES, ("pre_root_id", "post_root_id"))
+        edges = write.edges_beside(names.edges, main)
         by_post = write.sorted(names.by_post, staging.files(), part_of(schema, narrow), (POST, PRE, ID))
         made = [file.path for file in edges.result().files]
         turned = write.sorted(names.edges_by_post, made, EDGES, ("post_root_id", "pre_root_id"))
@@ -186,11 +186,22 @@ class FormsWriter:
         """Begin to write rows that come in an order; what was begun before is finished first."""
         return self._pool.submit(self._streamed, name, tables, schema, order)
 
+    def edges_beside(self, name: str, main: StagedTable) -> Future[StagedTable]:
+        """Begin to write the edges of the synapse table, sorted by (pre, post)."""
+        order = ("pre_root_id", "post_root_id")
+        return self._pool.submit(self._streamed, name, edges_of(sized_pairs(main)), EDGES, order, bare=BARE)
+
     def _streamed(
-        self, name: str, tables: Iterator[pa.Table], schema: pa.Schema, order: tuple[str, ...]
+        self,
+        name: str,
+        tables: Iterator[pa.Table],
+        schema: pa.Schema,
+        order: tuple[str, ...],
+        *,
+        bare: Sequence[str] = (),
     ) -> StagedTable:
         """Write rows as they come."""
-        writer = FileWriter(self._staging.done / name, self._run, schema, key=order[0])
+        writer = FileWriter(self._staging.done / name, self._run, schema, key=order[0], bare=bare)
         files = writer.write(table.cast(schema) for table in self._until_given_up(tables))
         return self._made(name, files, schema, order)
 

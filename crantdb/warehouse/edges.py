@@ -22,6 +22,10 @@ EDGES = pa.schema(
     ]
 )
 
+BARE = ("pre_root_id", "post_root_id", "syn_count")
+"""Columns that questions of many neurons read from end to end. Without a codec over their deltas they are read in half
+the time, and edges take 38 MB instead of 24 at 20 million synapses (measured), of 1.5 GB in all."""
+
 
 def edges_of(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the edges of synapses that come sorted by (pre root, post root).

@@ -13,7 +13,7 @@ from crantdb.warehouse.durable import HashingFile, new_file
 from crantdb.warehouse.parquet import FILE_ROWS, ROW_GROUP_ROWS, TableWriter, bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class FileWriter:
         full_rows: from this many rows on a file ends at the next change of the key.
         file_rows: a file never has more rows.
         group_rows: rows of a row group, which are in memory together; `ROW_GROUP_ROWS` by default.
+        bare: columns without a codec (see `TableWriter`).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class FileWriter:
         full_rows: int = FULL_ROWS,
         file_rows: int = FILE_ROWS,
         group_rows: int | None = None,
+        bare: Collection[str] = (),
     ) -> None:
         self._folder = folder
         self._stem = stem
@@ -67,6 +69,7 @@ class FileWriter:
         self._full_rows = full_rows
         self._file_rows = file_rows
         self._group_rows = group_rows or ROW_GROUP_ROWS
+        self._bare = bare
 
     def write(self, tables: Iterable[pa.Table]) -> tuple[StagedFile, ...]:
         """Write everything; return the files, at least one.
@@ -88,7 +91,7 @@ class FileWriter:
         last: int | None = None
         with new_file(path) as raw:
             handle = HashingFile(raw)
-            with TableWriter(handle, self._schema) as writer:
+            with TableWriter(handle, self._schema, self._bare) as writer:
                 while source.has_more() and writer.rows < self._file_rows:
                     group, ends = self._next_group(source, writer.rows, last)
                     if self._key is not None and group.num_rows:

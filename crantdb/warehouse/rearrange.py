@@ -13,9 +13,8 @@ from crantdb.warehouse.arrange import (
     Arranged,
     FormsWriter,
     part_of,
-    sized_pairs,
 )
-from crantdb.warehouse.edges import EDGES, edges_of
+from crantdb.warehouse.edges import EDGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +65,7 @@ def rearrange(
     narrow = part_of(schema, [name for name in BY_POST_COLUMNS if name in schema.names])
     with FormsWriter(staging, con) as write:
         main = write.merged(None, before.main, replaced, schema=schema, order=(PRE, POST, ID))
-        edges = write.beside(names.edges, edges_of(sized_pairs(main)), EDGES, ("pre_root_id", "post_root_id"))
+        edges = write.edges_beside(names.edges, main)
         by_post = write.merged(names.by_post, before.by_post, replaced, schema=narrow, order=(POST, PRE, ID))
         ids = write.merged(
             names.ids, before.ids, replaced, schema=part_of(schema, [ID, PRE, POST]), order=(ID,)

@@ -181,6 +181,28 @@ def test_any_matrix(
     } == truth
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    whole=st.none() | st.permutations([A, B, C, D, 77]),
+    pre=st.none() | st.lists(st.sampled_from([A, B, C, D, 0, 7, 78]), unique=True),
+    post=st.none() | st.lists(st.sampled_from([A, B, C, D, 77, 2**63 - 1]), unique=True),
+)
+def test_a_part_of_a_matrix_in_memory(
+    con: duckdb.DuckDBPyConnection, whole: list[int] | None, pre: list[int] | None, post: list[int] | None
+) -> None:
+    """What is cut out of a matrix in memory has the cells of the whole one, zeros for ids that it does not have."""
+    brain = crantdb.sparse_adjacency(con, whole, update_ids=False)
+    truth = {(a, b): n for a, b, n in EDGES if a != b and 0 not in {a, b} and (whole is None or a in whole)}
+    found = brain.among(*(None if ids is None else np.array(ids, np.int64) for ids in (pre, post)))
+    rows, columns = found.pre_ids.tolist(), found.post_ids.tolist()
+    assert rows == (brain.pre_ids.tolist() if pre is None else pre)
+    assert columns == (brain.post_ids.tolist() if post is None else post)
+    assert found.matrix.shape == (len(rows), len(columns))
+    assert found.matrix.dtype == np.int64
+    dense = found.matrix.toarray()
+    assert all(dense[i, j] == truth.get((a, b), 0) for i, a in enumerate(rows) for j, b in enumerate(columns))
+
+
 # --- like crantpy ------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from crantdb.errors import StorageError, ValidationError
 from crantdb.warehouse.arrange import Arranged, arrange, names_for
 from crantdb.warehouse.catalog import connect
 from crantdb.warehouse.commit import commit
+from crantdb.warehouse.edges import BARE
 from tests.warehouse.brain import MEMORY, brain, finished, staged, synapses
 from tests.warehouse.making import ROOT, cells, change, child, make_warehouse
 
@@ -143,6 +144,20 @@ def test_row_groups_hold_narrow_key_ranges(warehouse: Warehouse) -> None:
         assert len(stats) == 4
         ends = [(one.min, one.max) for one in stats if one.has_min_max]
         assert all(before[1] <= after[0] for before, after in pairwise(ends))
+
+
+def test_edges_are_stored_for_reading_from_end_to_end(warehouse: Warehouse) -> None:
+    """Roots and counts of edges stand delta-encoded without a codec over it; only their sums of sizes have one."""
+    made = arranged(warehouse, synapses(20_000, roots=500))
+    group = pq.ParquetFile(made.edges.files[0].path).metadata.row_group(0)
+    columns = {group.column(at).path_in_schema: group.column(at) for at in range(group.num_columns)}
+    assert {name: column.compression for name, column in columns.items()} == {
+        "pre_root_id": "UNCOMPRESSED",
+        "post_root_id": "UNCOMPRESSED",
+        "syn_count": "UNCOMPRESSED",
+        "size_sum": "ZSTD",
+    }
+    assert all("DELTA_BINARY_PACKED" in columns[name].encodings for name in BARE)
 
 
 # --- names -------------------------------------------------------------------------------------------
