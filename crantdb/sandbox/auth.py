@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crantdb.sandbox.exchange import Request
 
 _AUTHORIZE = "/sticky_auth/api/v1/authorize"
-_OPEN = re.compile(r"^/(\w+/api|info|materialize|schema)/versions?$|^/sticky_auth/")
+_OPEN = re.compile(r"^/(\w+/api|info|materialize|schema)/versions?$|^/(sticky_auth|watershed)/")
 _QUERY = re.compile(r"/query$")
 NO_TOKENS: Mapping[str, str] = MappingProxyType({})
 

@@ -32,6 +32,7 @@ class Grid:
         volume: voxels of the whole volume.
         layout: how ids are packed.
         layers: the number of layers; the ids of the highest are root ids.
+        file_chunk: voxels of a file of the segmentation; small, so that a voxel costs little.
     """
 
     voxel_nm: Triple = (16, 16, 42)
@@ -40,6 +41,12 @@ class Grid:
     volume: Triple = (65_536, 65_536, 16_384)
     layout: BitLayout = _LAYOUT
     layers: int = 8
+    file_chunk: Triple = (64, 64, 32)
+
+    @property
+    def key(self) -> str:
+        """The name of the segmentation's only scale."""
+        return "_".join(str(size) for size in self.voxel_nm)
 
     def chunk_of(self, xyz_nm: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the chunk of each position, shape (n, 3)."""
@@ -58,19 +65,22 @@ class Grid:
             "n_layers": self.layers,
             "spatial_bit_masks": bits,
         }
+        meshes = {"mesh": "graphene_meshes", "mesh_dir": "graphene_meshes", "sharded_mesh": True}
+        app = {"app": {"supported_api_versions": [0, 1]}, "chunks_start_at_voxel_offset": True}
+        return {**app, "data_dir": data_dir, "graph": graph, **meshes, "verify_mesh": False, **self.layer()}
+
+    def layer(self) -> dict[str, Any]:
+        """Return the info of the segmentation's files by themselves."""
         scale = {
-            "chunk_sizes": [[256, 256, 32]],
+            "chunk_sizes": [list(self.file_chunk)],
             "compressed_segmentation_block_size": [8, 8, 8],
             "encoding": "compressed_segmentation",
-            "key": "_".join(str(size) for size in self.voxel_nm),
+            "key": self.key,
             "resolution": list(self.voxel_nm),
             "size": list(self.volume),
             "voxel_offset": list(self.offset),
         }
-        meshes = {"mesh": "graphene_meshes", "mesh_dir": "graphene_meshes", "sharded_mesh": True}
-        kind = {"type": "segmentation", "data_type": "uint64", "num_channels": 1, "verify_mesh": False}
-        app = {"app": {"supported_api_versions": [0, 1]}, "chunks_start_at_voxel_offset": True}
-        return {**app, "data_dir": data_dir, "graph": graph, **meshes, **kind, "scales": [scale]}
+        return {"type": "segmentation", "data_type": "uint64", "num_channels": 1, "scales": [scale]}
 
 
 @dataclass(frozen=True, slots=True)

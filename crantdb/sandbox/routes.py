@@ -18,6 +18,7 @@ from crantdb.sandbox.l2cache import L2Cache
 from crantdb.sandbox.lineage import Lineage
 from crantdb.sandbox.materialize import Materialize
 from crantdb.sandbox.schema_service import SchemaService
+from crantdb.sandbox.watershed import Watershed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,7 @@ class Routes:
             *_chunkedgraph(Chunkedgraph(site)),
             *_l2(L2Graph(site), L2Cache(site)),
             *_lineage(Lineage(site), EditLog(site)),
+            *_watershed(Watershed(site)),
         ]
         rules = [Rule(path, endpoint=endpoint, methods=[method]) for method, path, endpoint in routes]
         self._map = Map(rules, strict_slashes=False)
@@ -144,3 +146,9 @@ def _lineage(lineage: Lineage, log: EditLog) -> Iterator[Route]:
     yield "GET", f"{_PCG}/root/<int:node>/merge_log", log.merge_log
     yield "GET", f"{_PCG}/operation_details", log.operation_details
     yield "GET", f"{_PCG}/oldest_timestamp", log.oldest_timestamp
+
+
+def _watershed(files: Watershed) -> Iterator[Route]:
+    """Give the routes of the segmentation's files."""
+    yield "GET", "/watershed/<pcg>/info", files.info
+    yield "GET", "/watershed/<pcg>/<key>/<name>", files.file
