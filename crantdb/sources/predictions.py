@@ -88,7 +88,7 @@ class PredictionFile:
             raise BadFile(msg, path=self.path) from error
         if ours == "synapse_id":
             return made
-        # pandas writes what is unknown as NaN, which footers do not tell of: it would pass every check unseen.
+        # pandas writes what is unknown as NaN.
         return pc.if_else(pc.fill_null(pc.is_nan(made), fill_value=False), pa.scalar(None, wanted), made)
 
 

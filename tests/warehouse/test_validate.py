@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from crantdb.errors import ValidationError
@@ -12,8 +13,6 @@ from crantdb.warehouse.validate import Constraint, validate
 from tests.warehouse.making import ROOT, cells, fill, staging_key
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.staging import StagedTable
 
@@ -85,6 +84,17 @@ def test_an_id_beyond_2_53_is_compared_exactly(warehouse: Warehouse) -> None:
     with pytest.raises(ValidationError) as caught:
         validate(table, rows_expected=2, constraints=[Constraint("not it", f"pt_root_id <> {ROOT + 1}")])
     assert caught.value.examples == (1,)
+
+
+@pytest.mark.parametrize("holds", ["volume BETWEEN 0 AND 100", "isfinite(volume)", "NOT isnan(volume)"])
+def test_nan_breaks_a_promise_though_footers_leave_it_out(warehouse: Warehouse, holds: str) -> None:
+    """Rows are looked at, not the least and greatest value that a file's footer tells of them, which leave out NaN."""
+    rows = cells(range(5))
+    at = rows.column_names.index("volume")
+    rows = rows.set_column(at, rows.field(at), pa.array([1.0, 2.0, float("nan"), 3.0, 4.0], pa.float32()))
+    with pytest.raises(ValidationError) as caught:
+        validate(staged(warehouse, rows), rows_expected=5, constraints=[Constraint("volume is sane", holds)])
+    assert caught.value.count == 1
 
 
 def test_an_empty_table_keeps_every_promise(warehouse: Warehouse) -> None:
