@@ -43,7 +43,8 @@ class Chunkedgraph:
 
     def info(self, request: Request, pcg: str) -> Response:
         """GET /segmentation/table/<pcg>/info: grid and bit layout."""
-        return compact_json(request, history_of(self._site, pcg).grid.info(f"{self._site.url}/{pcg}"))
+        files = f"{self._site.url}/watershed/{pcg}"
+        return compact_json(request, history_of(self._site, pcg).grid.info(files))
 
     def roots_binary(self, request: Request, pcg: str) -> Response:
         """POST …/roots_binary: little-endian uint64 in, the roots (or L2 ids) at a moment out."""
@@ -97,10 +98,13 @@ class Chunkedgraph:
         """GET …/delta_roots: the roots that the operation log creates and retires between two moments.
 
         As the real one: an old root comes once for each root made of it, and a root that was created
-        and retired in between stands on both sides.
+        and retired in between stands on both sides. Older ones fail where nothing was edited.
         """
         past, future = moment(request, "timestamp_past"), moment(request, "timestamp_future")
         created = history_of(self._site, pcg).created_between(past, future)
+        if not created and self._site.options.quiet_500:
+            msg = "need at least one array to concatenate"
+            raise ChunkedgraphError(msg, status=500)
         old = [former for root in created for former in root.former]
         return compact_json(request, {"new_roots": [root.id for root in created], "old_roots": old})
 

@@ -48,6 +48,7 @@ class Sandbox:
         server_versions: Mapping[str, str] | None = None,
         clock_offset_s: float = 0.0,
         seed: int = 0,
+        quiet_500: bool = False,
         seatable: SeaTable | None = None,
     ) -> None:
         """Bind the port; nothing is answered before `start`.
@@ -65,6 +66,7 @@ class Sandbox:
             server_versions: replaces what info, materialize or segmentation say they are.
             clock_offset_s: how far the servers' clocks are ahead.
             seed: where the orders of rows start.
+            quiet_500: whether the chunkedgraph fails for the edits of a time without any, as older ones do.
             seatable: a SeaTable to answer on the same port; its paths and CAVE's do not meet.
 
         Raises:
@@ -72,7 +74,7 @@ class Sandbox:
         """
         stacks = [datastacks] if isinstance(datastacks, Datastack) else list(datastacks)
         versions = {**SERVER_VERSIONS, **(server_versions or {})}
-        options = Options(row_limit, rows_in_order, foreign_key_500, versions, seed)
+        options = Options(row_limit, rows_in_order, foreign_key_500, versions, seed, quiet_500)
         self.faults = Faults()
         self.log = RequestLog()
         self._site = Site(stacks, options)

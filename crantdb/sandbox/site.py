@@ -31,6 +31,7 @@ class Options:
         foreign_key_500: whether a fresh worker refuses a reference table until it has seen its target.
         server_versions: the versions that info, materialize and segmentation say they are.
         seed: where the orders of rows start.
+        quiet_500: whether the chunkedgraph fails for the edits of a time without any, as older ones do.
     """
 
     row_limit: int = 10_000
@@ -38,6 +39,7 @@ class Options:
     foreign_key_500: bool = False
     server_versions: Mapping[str, str] = field(default_factory=lambda: SERVER_VERSIONS)
     seed: int = 0
+    quiet_500: bool = False
 
 
 class Site:

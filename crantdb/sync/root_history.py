@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from crantdb.errors import BadResponse
+from crantdb.sync.edits import edits_between
 from crantdb.sync.making import declare, fill
+from crantdb.sync.roots import column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from crantdb.sources.chunkedgraph import Chunkedgraph, Lineage
     from crantdb.sync.coming import Coming, Opened
+    from crantdb.sync.edits import Edits
 
 _SCHEMA = pa.schema(
     [
@@ -101,7 +105,8 @@ def edits_since(coming: Coming, there: Opened, graph: Chunkedgraph, events: Even
     """Note all edits between the time that is known already and the coming version, if it lies outside.
 
     Raises:
-        SourceError: when the chunkedgraph does not answer.
+        BadResponse: when the chunkedgraph's answers, or those it did not give, cannot be all edits.
+        SourceError: when it does not answer.
     """
     known = known_span(there)
     if known is None:
@@ -110,21 +115,73 @@ def edits_since(coming: Coming, there: Opened, graph: Chunkedgraph, events: Even
     if known.since <= coming.as_of <= known.until:
         return
     past, future = (known.until, coming.as_of) if coming.as_of > known.until else (coming.as_of, known.since)
-    old, new = graph.delta_roots(past, future)
-    stood = np.setdiff1d(old, new)
+    edits = edits_between(graph, past, future)
+    if edits.unanswered:
+        _check_quiet(coming, there, graph, edits, Span(past, future))
+    stood = np.setdiff1d(edits.old, edits.new)
     if len(stood):
         # All that was made since descends from what stood then, so that this lineage has every root and every pair.
         lineage = graph.lineage(stood, past, future)
+        _check_stood(lineage, stood, past)
         made = np.setdiff1d(lineage.roots, stood)
         events.add(lineage, onward=stood.tolist(), back=made[_since(lineage, made, past)].tolist())
     events.cover(Span(min(known.since, coming.as_of), max(known.until, coming.as_of)))
 
 
+def _check_quiet(coming: Coming, there: Opened, graph: Chunkedgraph, edits: Edits, span: Span) -> None:
+    """Check that nothing was edited where an old chunkedgraph fails: the coming version's roots would know of it.
+
+    Raises:
+        BadResponse: when one of them was made or replaced in the span by an edit that is in no answer.
+        SourceError: when the chunkedgraph does not answer.
+    """
+    roots = _roots_of(there)
+    roots = roots[graph.is_latest(roots, coming.as_of)]
+    if coming.as_of == span.until:
+        strange = np.setdiff1d(roots[graph.born_us(roots) > _micros(span.since)], edits.new)
+    else:
+        strange = np.setdiff1d(roots[~graph.is_latest(roots, span.until)], edits.old)
+    if len(strange):
+        since, until = edits.unanswered[0]
+        msg = (
+            f"the chunkedgraph failed for the edits of {since.isoformat()} to {until.isoformat()}, as old ones do where "
+            f"there are none, but there were some: root {strange[0]} is of such a time"
+        )
+        raise BadResponse(msg)
+
+
+def _check_stood(lineage: Lineage, stood: np.ndarray, past: datetime) -> None:
+    """Check that roots that were replaced, and not made, in a span are as old as they must be.
+
+    Raises:
+        BadResponse: when one was made in the span: the edit that made it was not told.
+    """
+    young = stood[_since(lineage, stood, past)]
+    if len(young):
+        msg = f"the chunkedgraph told that root {young[0]} was replaced, not that it was made, after {past.isoformat()}"
+        raise BadResponse(msg)
+
+
+def _roots_of(there: Opened) -> np.ndarray:
+    """Return the roots of the coming version: of supervoxels that were looked up, and of its synapses."""
+    parts = ["SELECT root_id FROM main.root_ids"]
+    for table, name in (("edges", "pre_root_id"), ("edges_by_post", "post_root_id")):
+        place = there.table("derived", table)
+        if place is not None:
+            parts.append(f"SELECT {name} FROM {place.relation}")
+    return column(there, f"SELECT root_id FROM ({' UNION '.join(parts)}) WHERE root_id > 1 ORDER BY ALL")
+
+
 def _since(lineage: Lineage, roots: np.ndarray, past: datetime) -> np.ndarray:
     """Tell which roots were born after a moment."""
     born = lineage.born_us[np.searchsorted(lineage.roots, roots)]
-    after: np.ndarray = born > (past - _EPOCH) // timedelta(microseconds=1)
+    after: np.ndarray = born > _micros(past)
     return after
+
+
+def _micros(at: datetime) -> int:
+    """Return a moment in µs since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def append(there: Opened, events: Events) -> int:

@@ -47,7 +47,7 @@ def chain(
     grid = chunks.Grid()
     pieces = chunks.cut(shapes, grid, rngs[1])
     moments = [moment(number) for number in range(versions + 2)]
-    history = edited(pieces, grid, [micros(at) for at in moments], edits, rngs[2])
+    history = edited(pieces, grid, [micros(at) for at in moments], [edits] * (versions + 1), rngs[2])
     brain = Brain(pieces, shapes, neurons, history)
     tables = live_tables(brain, synapses, rngs[3])
     frozen = tuple(_frozen(number, tables, history) for number in range(1, versions + 1))
@@ -74,14 +74,26 @@ def _frozen(number: int, tables: Sequence[LiveTable], history: History) -> Versi
 
 
 def edited(
-    pieces: Pieces, grid: chunks.Grid, moments_us: Sequence[int], edits: int, rng: np.random.Generator
+    pieces: Pieces,
+    grid: chunks.Grid,
+    moments_us: Sequence[int],
+    edits: Sequence[int],
+    rng: np.random.Generator,
 ) -> History:
-    """Return the history of random merges, splits, and merges that are followed by a split elsewhere."""
+    """Return the history of random merges, splits, and merges that are followed by a split elsewhere.
+
+    Args:
+        pieces: what is edited.
+        grid: the chunk grid.
+        moments_us: moments, in µs since 1970.
+        edits: how many edits there are between each moment and the next.
+        rng: chance.
+    """
     editor = Editor(pieces, pieces.edges, grid)
     edges = [(int(a), int(b)) for a, b in pieces.edges]
-    for start, end in itertools.pairwise(moments_us):
-        step = (end - start) // (edits + 1)
-        for turn in range(1, edits + 1):
+    for (start, end), count in zip(itertools.pairwise(moments_us), edits, strict=True):
+        step = (end - start) // (count + 1)
+        for turn in range(1, count + 1):
             at = (start + turn * step) // 1000 * 1000  # the chunkedgraph keeps milliseconds
             if rng.random() < 0.5:
                 place = int(rng.integers(len(edges)))

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http import HTTPStatus
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crantdb.errors import ServiceUnavailable
 from crantdb.sources.conditions import Condition
 from crantdb.sources.ranges import Span
 from crantdb.sync.delta.asked import Unproven
+from crantdb.sync.edits import edits_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +36,6 @@ WIDER = timedelta(hours=1)
 
 LOOK_BACK = timedelta(days=35)
 """No row should have a root that was retired in this time before the last version; the server is asked."""
-
-WINDOW = timedelta(days=7)
-"""Edits are asked for in windows of this length at the most."""
 
 ROOTS_AT_ONCE = 500
 """Roots asked for by name in one request."""
@@ -106,47 +103,14 @@ def born(delta: Delta, *, most_rows: int) -> None:
 def born_roots(graph: Chunkedgraph, before: datetime, as_of: datetime) -> NDArray[np.int64]:
     """Return the roots born between two moments that stand at the later one, ascending.
 
+    Where the server fails for a window, none is taken to be right. Were it not, the roots that these replaced would be
+    found retired, and their rows be asked for by id.
+
     Raises:
-        SourceError: as `Chunkedgraph.delta_roots`.
+        SourceError: as `edits_between`.
     """
-    _, new = _edited(graph, before - WIDER, as_of + WIDER, None)
+    new = edits_between(graph, before - WIDER, as_of + WIDER).new
     return new[graph.is_latest(new, as_of)]
-
-
-def _edited(
-    graph: Chunkedgraph, begin: datetime, end: datetime, asked: Asked | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the roots retired and those born between two moments, window by window; each ascending."""
-    starts = [begin]
-    while starts[-1] + WINDOW < end:
-        starts.append(starts[-1] + WINDOW)
-    steps = None if asked is None else asked.steps("weeks of edits read", len(starts))
-    parts = []
-    for start, until in zip(starts, [*starts[1:], end], strict=True):
-        parts.append(edited_in(graph, start, until))
-        if steps is not None:
-            steps.done()
-    old, new = (np.unique(np.concatenate(part)) for part in zip(*parts, strict=True))
-    return old, new
-
-
-def edited_in(
-    graph: Chunkedgraph, begin: datetime, end: datetime
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the roots retired and those born in a window.
-
-    Older chunkedgraphs answer 500 when nothing was edited in it. None is then the right answer; were it not, the roots
-    that these replaced would be found retired, and their rows be asked for by id.
-
-    Raises:
-        SourceError: as `Chunkedgraph.delta_roots`, any other failure.
-    """
-    try:
-        return graph.delta_roots(begin, end)
-    except ServiceUnavailable as error:
-        if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise
-        return np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 def retired(delta: Delta) -> None:
@@ -189,7 +153,8 @@ def served_stale(delta: Delta) -> None:
     Raises:
         Unproven, IncompleteError, SourceError: as `Asked.fetch_each`.
     """
-    old, _ = _edited(delta.graph, delta.before - LOOK_BACK, delta.as_of + WIDER, delta.asked)
+    steps = partial(delta.asked.steps, "weeks of edits read")
+    old = edits_between(delta.graph, delta.before - LOOK_BACK, delta.as_of + WIDER, steps).old
     old = old[~delta.graph.is_latest(old, delta.as_of)]
     total = 0
     for column in delta.roots:

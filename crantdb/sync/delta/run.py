@@ -16,7 +16,8 @@ from crantdb.sources.narrowed import Narrowed
 from crantdb.sync.delta.asked import Asked, Unproven
 from crantdb.sync.delta.candidate import Candidate
 from crantdb.sync.delta.cover import IDS_AT_ONCE, proof_for
-from crantdb.sync.delta.passes import Delta, born, counted, edited_in, retired, sampled, served_stale
+from crantdb.sync.delta.passes import Delta, born, counted, retired, sampled, served_stale
+from crantdb.sync.edits import edits_in
 from crantdb.sync.finish import valid_forms, valid_table
 from crantdb.warehouse.agreement import sums
 from crantdb.warehouse.arrange import POST, PRE, names_for
@@ -170,7 +171,7 @@ def _graph(job: Job) -> Chunkedgraph:
     """
     try:
         graph = open_chunkedgraph(job.cave)
-        edited_in(graph, job.version.as_of - timedelta(seconds=1), job.version.as_of)
+        edits_in(graph, job.version.as_of - timedelta(seconds=1), job.version.as_of)
     except NotServed as error:
         raise Unproven(str(error)) from error
     return graph
