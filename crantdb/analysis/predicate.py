@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import numpy as np
 from crantdb.errors import QueryRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import duckdb
     from numpy.typing import NDArray
@@ -36,8 +36,8 @@ _ALLOWED = (
 """What may stand in a predicate, by sqlglot's names: comparisons, logic, and a few functions of text and lists."""
 
 _FUNCTIONS = frozenset({"list_contains", "list_has_any", "list_has_all", "regexp_full_match", "len"})
-_FLOAT = re.compile(r"\s*[0-9]*(\.[0-9]*([eE][+-]?[0-9]+)?|[0-9][eE][+-]?[0-9]+)\s*")
-_TIMES = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPTZ"})
+_TIMES = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPNTZ", "TIMESTAMPTZ"})
+_LOGIC = frozenset({"And", "Or", "Not", "Paren"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Where:
         Raises:
             QueryRefused: when the text is no predicate, or names a column that `neurons` does not have.
         """
-        condition = checked(self.text, columns_of(con, "neurons", schema))
+        condition, parts = checked(self.text, columns_of(con, "neurons", schema))
+        _check_parts(con, parts, self.text, schema)
         query = f'SELECT root_id FROM "{schema}".neurons WHERE {condition} ORDER BY root_id'
         return matching(con, query, self.text)
 
@@ -80,15 +81,25 @@ def matching(
     Raises:
         QueryRefused: when DuckDB does not understand it, e.g. text that should be a number.
     """
+    with _said(said):
+        [ids] = con.sql(query, params=values or []).fetchnumpy().values()
+    return np.asarray(ids, np.int64)
+
+
+@contextmanager
+def _said(words: str) -> Iterator[None]:
+    """Turn what DuckDB cannot do into an error about the words that asked for it.
+
+    Raises:
+        QueryRefused: with the words and DuckDB's reason.
+    """
     import duckdb as engine  # noqa: PLC0415 - its error class only
 
     try:
-        found = con.sql(query, params=values or []).fetchnumpy()
+        yield
     except engine.Error as error:
-        msg = f"{said!r} cannot be asked: {str(error).splitlines()[0]}"
+        msg = f"{words!r} cannot be asked: {str(error).splitlines()[0]}"
         raise QueryRefused(msg) from error
-    [ids] = found.values()
-    return np.asarray(ids, np.int64)
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> dict[str, str]:
@@ -97,12 +108,15 @@ def columns_of(con: duckdb.DuckDBPyConnection, table: str, schema: str) -> dict[
     return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
 
-def checked(text: str, columns: Mapping[str, str]) -> str:
+def checked(text: str, columns: Mapping[str, str]) -> tuple[str, list[str]]:
     """Return a predicate as DuckDB is to read it: parsed, every part of it known, every column quoted.
 
     Args:
         text: as the user wrote it.
         columns: the columns it may name, and their types.
+
+    Returns:
+        The predicate, and the conditions in it that AND, OR and NOT join: each must be true or false by itself.
 
     Raises:
         QueryRefused: when it is not one predicate over these columns.
@@ -110,7 +124,39 @@ def checked(text: str, columns: Mapping[str, str]) -> str:
     found = _parsed(text)
     for node in found.walk():
         _check(node, text, columns)
-    return str(found.sql(dialect="duckdb", identify=True, comments=False))
+    parts = list(_conditions(found))
+    for part in parts:
+        _check_ids(part)
+    return _written(found), [_written(part) for part in parts]
+
+
+def _written(node: exp.Expression) -> str:
+    """Return a part of a predicate as DuckDB is to read it."""
+    return str(node.sql(dialect="duckdb", identify=True, comments=False))
+
+
+def _conditions(node: exp.Expression) -> Iterator[exp.Expression]:
+    """Yield the conditions that AND, OR, NOT and parentheses join."""
+    if type(node).__name__ not in _LOGIC:
+        yield node
+        return
+    for part in node.iter_expressions():
+        yield from _conditions(part)
+
+
+def _check_parts(con: duckdb.DuckDBPyConnection, parts: list[str], text: str, schema: str) -> None:
+    """Refuse a condition that is neither true nor false, which DuckDB would take for true when it is not 0.
+
+    Raises:
+        QueryRefused: naming it.
+    """
+    with _said(text):
+        kinds = con.sql(f'SELECT {", ".join(parts)} FROM "{schema}".neurons LIMIT 0').types
+    for part, kind in zip(parts, kinds, strict=True):
+        if str(kind) != "BOOLEAN":
+            shown = part.replace('"', "")
+            msg = f"in {text!r}, {shown} is no yes or no: compare it with something, such as side = 'left'"
+            raise QueryRefused(msg)
 
 
 def _parsed(text: str) -> exp.Expression:
@@ -146,11 +192,27 @@ def _check(node: exp.Expression, text: str, columns: Mapping[str, str]) -> None:
     if kind == "DataType" and str(node.this.value) not in _TIMES:
         msg = f"in {text!r}, only dates and times may be cast; ids and text are compared as they are"
         raise QueryRefused(msg)
-    if kind == "Literal" and _FLOAT.fullmatch(str(node.this)):
-        ids = [part.name for part in node.root().walk() if part.key == "column" and part.name.endswith("_id")]
-        if ids:
-            msg = f"{node.this} beside {ids[0]} would bend ids: write a whole number"
-            raise QueryRefused(msg)
+
+
+def _check_ids(condition: exp.Expression) -> None:
+    """Refuse a condition that compares an id with a fraction, or with text of one: DuckDB would round it."""
+    nodes = list(condition.walk())
+    ids = [node.name for node in nodes if node.key == "column" and node.name.casefold().endswith("_id")]
+    bent = [str(node.this) for node in nodes if node.key == "literal" and _is_fraction(str(node.this))]
+    if ids and bent:
+        msg = f"{bent[0].strip()} beside {ids[0]} would bend ids: write a whole number"
+        raise QueryRefused(msg)
+
+
+def _is_fraction(text: str) -> bool:
+    """Tell whether a literal is a number other than digits alone."""
+    if text.strip().isdigit():
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_column(node: exp.Expression, columns: Mapping[str, str]) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,6 +113,18 @@ RULES: list[tuple[dict[str, Any], list[int]]] = [
     ({"nucleus_id": [2**60 + 1, 2**60 + 2]}, [5, 6]),
     ({"nucleus_id": str(2**60 + 2)}, [6]),
     ({"cell_type": None, "side": "left"}, [5]),
+    ({"cell_type": [None, "ER1"], "side": "left"}, [1, 5]),
+    ({"status": [None, "DAMAGED"], "case": True}, [1, 2, 3, 5, 6]),
+    ({"proofread": [None, True], "side": ["left", None]}, [1, 3, 4, 5]),
+    ({"nucleus_id": [None, 2**60 + 1], "side": "left"}, [1, 3, 5]),
+    ({"cell_class": np.array(["ER", "epg/peg"])}, [1, 2, 3, 4]),
+    ({"cell_class": pl.Series(["^E.$", "/"]), "regex": True}, [1, 2, 3, 4]),
+    ({"cell_class": pd.Index(["ER", "FBt"]), "case": True}, [1, 2]),
+    ({"cell_class": {"ER": 1, "FBt": 2}.keys()}, [1, 2, 3]),
+    ({"nucleus_id": np.array([2**60 + 1])}, [5]),
+    ({"nucleus_id": np.int64(2**60 + 1)}, [5]),
+    ({"proofread": np.bool_(False)}, [2]),
+    ({"root_id": [str(ROOT + 2), f" {ROOT + 3} "]}, [2, 3]),
     ({}, [1, 2, 3, 4, 5, 6]),
 ]
 
@@ -142,7 +157,15 @@ def test_criteria_in_a_function(con: duckdb.DuckDBPyConnection) -> None:
         ({"dataset": "latest"}, BadArgument, "dataset"),
         ({"cell_class": []}, BadArgument, "empty list"),
         ({"nucleus_id": 1.0}, NotAnId, "bends"),
+        ({"nucleus_id": np.float64(1)}, NotAnId, "bends"),
+        ({"nucleus_id": "1152921504606846977.4"}, NotAnId, "bends"),
+        ({"root_id": [f"+{ROOT + 1}e0"]}, NotAnId, "bends"),
         ({"nucleus_id": "x"}, QueryRefused, "x"),
+        ({"cell_class": float("nan")}, BadArgument, "None"),
+        ({"cell_class": ["ER", float("nan")]}, BadArgument, "None"),
+        ({"cell_class": "", "exact": False}, BadArgument, "empty text"),
+        ({"status": [""], "regex": True}, BadArgument, "empty text"),
+        ({"cell_class": (), "regex": True}, BadArgument, "empty list"),
         ({"cell_class": "(", "regex": True}, QueryRefused, "missing"),
     ],
 )
@@ -154,8 +177,31 @@ def test_criteria_that_make_no_sense(
         crantdb.get_connectivity(con, crantdb.NeuronCriteria(**criteria))
 
 
+@pytest.mark.parametrize(
+    ("criteria", "said"),
+    [
+        ({"side": "L"}, "side is left (3), right (2)"),
+        ({"cell_class": "ERR"}, "cell_class is ER"),
+        ({"cell_class": "ER", "status": "DAMAGD"}, "status is DAMAGED"),
+        ({"cell_class": "FBt", "side": "right"}, "together"),
+        ({"cell_class": "ER", "hemilineage": "x"}, "hemilineage has no value"),
+        ({"proofread": True, "nucleus_id": 7}, "nucleus_id"),
+    ],
+)
+def test_what_there_is_is_named(con: duckdb.DuckDBPyConnection, criteria: dict[str, Any], said: str) -> None:
+    """Where nothing matches, the field that nothing matches is named, with near values that it has."""
+    with pytest.raises(NoMatches, match=re.escape(said)):
+        crantdb.NeuronCriteria(**criteria).get_roots(con)
+
+
 def test_criteria_are_values() -> None:
     """Criteria print as they are typed, and their fields cannot be changed behind one's back."""
+    given = ["ER"]
+    several = crantdb.NeuronCriteria(cell_class=given)
+    given.append("x")
+    assert several.criteria["cell_class"] == ("ER",)
+    once = crantdb.NeuronCriteria(cell_class=(one for one in ["ER", "x"]))
+    assert once.criteria["cell_class"] == ("ER", "x")
     chosen = crantdb.NeuronCriteria(cell_class="ER", regex=True)
     assert str(chosen) == "NeuronCriteria(cell_class='ER', regex=True)"
     with pytest.raises(TypeError):
@@ -196,14 +242,26 @@ PREDICATES: list[tuple[str, list[int]]] = [
     ("cell_class <> 'ER' -- and nothing more", [3, 4, 5, 6]),
     ("_ctime IS NULL AND side = 'right'", [2, 6]),
     ("date_proofread > DATE '2026-01-01'", []),
+    ("date_proofread > TIMESTAMP '2026-01-01 00:00:00'", []),
+    ("date_proofread::TIMESTAMP > '2026-01-01'", []),
+    ("coalesce(proofread, false) AND NOT (side IS NULL)", [1]),
+    (f"root_id = '{ROOT + 2}' OR root_id = ' {ROOT + 3} '", [2, 3]),
+    (f"annotation_count < 1.5 AND root_id IN ({ROOT + 1}, {ROOT + 2}) AND NOT cell_type = '1.5'", [1, 2]),
+    ("cell_class == 'ER' OR cell_class ^@ 'EP'", [1, 2, 4]),
+    ("len(status) = 1 AND 'DAMAGED' NOT IN status", [1, 4]),
+    ("contains(lower(cell_class), 'er') AND cell_type NOT LIKE '%1%' ESCAPE '$'", [3]),
+    ("(cell_class, side) = ('ER', 'left') OR cell_class IN ('er')", [1, 3]),
+    ("true", [1, 2, 3, 4, 5, 6]),
     ("cell_class = 'nothing is like that'", []),
 ]
 
 
 @pytest.mark.parametrize(("text", "wanted"), PREDICATES)
 def test_predicates(con: duckdb.DuckDBPyConnection, text: str, wanted: list[int]) -> None:
-    """A predicate chooses the neurons for which it holds, one row a root; none is an empty choice."""
+    """A predicate chooses the neurons for which it holds in DuckDB's own reading; none is an empty choice."""
     assert numbers(crantdb.Where(text).get_roots(con)) == wanted
+    plain = con.sql(f"SELECT root_id FROM neurons WHERE {text}\nORDER BY root_id").fetchnumpy()["root_id"]
+    assert numbers(plain) == wanted
 
 
 @pytest.mark.parametrize(
@@ -213,7 +271,15 @@ def test_predicates(con: duckdb.DuckDBPyConnection, text: str, wanted: list[int]
         ("cell_class = ER", "single quotes"),
         ("cel_class = 'ER'", "cell_class"),
         ("n.cell_class = 'ER'", "alone"),
-        ("cell_class", "BOOL"),
+        ("cell_class", "cell_class .*no yes or no"),
+        ("root_id", "root_id .*no yes or no"),
+        ("1", "1 .*no yes or no"),
+        ("NULL", "NULL .*no yes or no"),
+        ("cell_class = 'ER' AND root_id", "root_id .*no yes or no"),
+        ("NOT (side = 'left' OR len(status))", "no yes or no"),
+        ("lower(side)", "no yes or no"),
+        ("coalesce(root_id, nucleus_id)", "no yes or no"),
+        ("(cell_class = 'ER', true)", "no yes or no|cannot be asked"),
         ("1 = 1; DROP TABLE neurons", "not a predicate"),
         ("cell_class = 'ER' UNION SELECT 1", "union"),
         ("cell_class = 'ER' ORDER BY 1", "not a predicate"),
@@ -233,6 +299,11 @@ def test_predicates(con: duckdb.DuckDBPyConnection, text: str, wanted: list[int]
         ("root_id = 5.7e17", "whole number"),
         ("root_id = 576460752303423489.0", "whole number"),
         ("root_id = '5.7e17'", "whole number"),
+        (f"root_id = '+{ROOT + 1}.4'", "whole number"),
+        (f"root_id = ' +{ROOT + 1}e0'", "whole number"),
+        (f"root_id IN ({ROOT + 1}, '-1.0')", "whole number"),
+        (f"NOT (1.5 < 1 AND [root_id] = ['{ROOT + 1}.'])", "whole number"),
+        ("list_contains([nucleus_id, 1], 0.5)", "whole number"),
         ("CAST(root_id AS DOUBLE) = 1", "dates"),
         ("root_id::VARCHAR LIKE '%9'", "dates"),
         ("nucleus_id = 'x'", "INT64"),
