@@ -50,12 +50,22 @@ def thresholded(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def predicate(*names: str, says: str) -> Callable[..., Any]:
+    """Return an option that takes a predicate; an empty one is wrong usage, for it would stand for everybody."""
+
+    def given(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            msg = "it is empty; a predicate is, e.g., \"cell_class = 'ER' AND side = 'left'\""
+            raise click.BadParameter(msg)
+        return value
+
+    return click.option(*names, help=says, callback=given)
+
+
 def selecting(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ROOT…, and the other ways to say which neurons: a file of ids, or a predicate over `neurons`."""
     for option in (
-        click.option(
-            "--where", help="Neurons by a predicate: --where \"cell_class = 'ER' AND side = 'left'\"."
-        ),
+        predicate("--where", says="Neurons by a predicate: --where \"cell_class = 'ER' AND side = 'left'\"."),
         click.option(
             "-f",
             "--file",
@@ -95,7 +105,10 @@ def neurons_of(
         msg = "say neurons in one way: as ROOT…, with -f FILE, or with --where"
         raise click.UsageError(msg)
     if where:
-        return chosen(con, Where(where))
+        found = chosen(con, Where(where))
+        if not found.size:
+            click.echo(f"crantdb: no neuron is like that: {where}", err=True)
+        return found
     if text_file is not None:
         return chosen(con, first_column(text_file))
     return chosen(con, roots) if roots else None
@@ -120,8 +133,8 @@ def some_neurons(
 
 
 def first_column(text_file: TextIO) -> list[str]:
-    """Return the first cells of a file's lines, without empty ones and a heading."""
-    cells = [row[0].strip() for row in csv.reader(text_file) if row and row[0].strip()]
+    """Return the first cells of a file's lines, without empty ones, a heading and a byte order mark."""
+    cells = [row[0].lstrip("\ufeff").strip() for row in csv.reader(text_file) if row and row[0].strip()]
     return cells[1:] if cells and not any(letter.isdigit() for letter in cells[0]) else cells
 
 

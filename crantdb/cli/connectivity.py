@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from crantdb.cli.choosing import neurons_of, pinned, rules, said_aloud, selecting, some_neurons, thresholded
+from crantdb.cli.choosing import (
+    neurons_of,
+    pinned,
+    predicate,
+    rules,
+    said_aloud,
+    selecting,
+    some_neurons,
+    thresholded,
+)
 from crantdb.cli.results import check_path, give
 from crantdb.cli.settings import OUTPUTS, Settings, verb
 from crantdb.warehouse.catalog import connect
@@ -21,7 +30,9 @@ DIRECTIONS = ("both", "downstream", "upstream")
 @verb("partners", outputs=ALL_OUTPUTS)
 @selecting
 @click.option("--direction", type=click.Choice(DIRECTIONS), default="both", show_default=True)
-@click.option("--top", type=int, help="Only so many partners a neuron and direction, the strongest.")
+@click.option(
+    "--top", type=click.IntRange(min=1), help="Only so many partners a neuron and direction, the strongest."
+)
 @thresholded
 @pinned
 def partners_verb(
@@ -67,7 +78,7 @@ def partners_verb(
     multiple=True,
     help="A neuron that hears; repeat for more (default: the same as ROOT…).",
 )
-@click.option("--to-where", help="The neurons that hear, by a predicate.")
+@predicate("--to-where", says="The neurons that hear, by a predicate.")
 @click.option("--matrix", is_flag=True, help="One row a neuron that tells, one column a neuron that hears.")
 @thresholded
 @pinned

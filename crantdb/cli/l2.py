@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from crantdb.cli.choosing import first_column
+from crantdb.cli.choosing import first_column, predicate
 from crantdb.cli.draw import progress_for
 from crantdb.cli.output import output_for
 from crantdb.sources.l2 import ROOTS_AT_ONCE
@@ -34,7 +34,7 @@ _MEAN_IDS = 420
 def choosing_roots(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say whose L2 data to mirror."""
     for option in (
-        click.option("--where", help="l2: neurons by a predicate, e.g. --where \"cell_class = 'ER'\"."),
+        predicate("--where", says="l2: neurons by a predicate, e.g. --where \"cell_class = 'ER'\"."),
         click.option(
             "-f",
             "--file",

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @verb("neuron", outputs=(*OUTPUTS, "parquet"))
 @click.argument("root")
-@click.option("--top", type=int, default=5, show_default=True, help="How many partners of each direction.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=5,
+    show_default=True,
+    help="How many partners of each direction.",
+)
 @pinned
 def neuron_verb(
     settings: Settings, root: str, top: int, *, path: Path | None, snapshot: int | None, version: int | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from crantdb.cli.choosing import neurons_of, said_aloud, selecting
+from crantdb.cli.choosing import neurons_of, predicate, said_aloud, selecting
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.errors import BadArgument
@@ -31,7 +31,7 @@ def _matrix_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--to-type", "to_types", multiple=True, help="The columns: neurons of a type; repeat for more."
         ),
-        click.option("--to-where", help="The columns: neurons by a predicate (default: as the rows)."),
+        predicate("--to-where", says="The columns: neurons by a predicate (default: as the rows)."),
         click.option(
             "--by",
             "column",

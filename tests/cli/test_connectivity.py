@@ -141,6 +141,58 @@ def test_neurons_must_be_said_in_one_way(made: Path) -> None:
     assert run("adjacency", *base, "-o", "x.parquet").code == 2
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("adjacency", "--where"),
+        ("adjacency", "--to-where"),
+        ("partners", "--where"),
+        ("synapses", "--where"),
+        ("plot", "matrix", "-o", "x.png", "--where"),
+        ("plot", "matrix", "-o", "x.png", "--to-where"),
+        ("sync", "l2", "--where"),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_predicate_is_not_everybody(made: Path, words: tuple[str, ...], nothing: str) -> None:
+    """--where "$FORGOTTEN" is wrong usage, never the whole brain."""
+    done = run(*words, nothing, "--warehouse", made)
+    assert (done.code, done.out, "where" in done.err, "is empty" in done.err) == (2, "", True, True)
+
+
+def test_how_many_is_no_negative_number(made: Path) -> None:
+    """--top -1 is wrong usage, not an empty answer that looks like a lonely neuron."""
+    for words in (("partners", str(ROOT)), ("neuron", str(ROOT))):
+        assert run(*words, "--top", "-1", "--warehouse", made).code == 2
+
+
+def test_five_thousand_ids_from_files_and_standard_input(
+    made: Path, truth: dict[int, Edges], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five thousand ids in a file, one a line or with a heading as a spreadsheet saves it, and from a pipe: one answer."""
+    roots = busiest(truth[5], 30)
+    ids = [*map(str, roots), *map(str, range(10**9, 10**9 + 5000 - len(roots)))]
+    files = {
+        "plain": "\n".join(ids),
+        "spreadsheet": "\ufeffroot_id,name\r\n" + "\r\n".join(f'"{one}",x' for one in ids) + "\r\n",
+        "marked": "\ufeff" + "\n".join(ids) + "\n\n",
+    }
+    base = ("--warehouse", made, "--version", "5", "--output", "json")
+    kept = {pair: n for pair, n in truth[5].items() if set(pair) <= set(roots)}
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text.encode())
+        done = run("adjacency", "-f", tmp_path / name, *base)
+        assert {(row["pre"], row["post"]): row["weight"] for row in listed(done)} == kept
+        assert f"of 5000 id(s) given, version 5 has {5000 - len(roots)} under no such root" in done.err
+    monkeypatch.setattr("sys.stdin", io.StringIO(files["plain"]))
+    piped = run("adjacency", "-f", "-", *base)
+    assert {(row["pre"], row["post"]): row["weight"] for row in listed(piped)} == kept
+    counts = run("partners", "-f", tmp_path / "plain", "--direction", "upstream", *base)
+    heard = {pair: n for pair, n in truth[5].items() if pair[1] in roots}
+    assert {(row["partner"], row["neuron"]): row["weight"] for row in listed(counts)} == heard
+
+
 def test_unknown_ids_are_named(made: Path) -> None:
     """An id that the snapshot does not know is named on standard error; `neuron` of such a one fails."""
     done = run("partners", "4242", "--warehouse", made, "--output", "csv")
@@ -213,6 +265,8 @@ def test_where_chooses(annotated: Path) -> None:
     base = ("--warehouse", annotated, "--output", "json")
     rows = listed(run("adjacency", "--where", "cell_class = 'ER'", "--to-where", "cell_type = 'EPG'", *base))
     assert [(row["pre"], row["weight"]) for row in rows] == [(ROOT + 1, 7), (ROOT + 2, 4)]
+    none = run("adjacency", "--where", "cell_class = 'EPGG'", *base)
+    assert (listed(none), "no neuron is like that: cell_class = 'EPGG'" in none.err) == ([], True)
     for bad in ("1 = 1; DROP TABLE neurons", "root_id IN (SELECT 1)", "cel_class = 'ER'"):
         done = run("partners", "--where", bad, "--warehouse", annotated)
         assert (done.code, done.err.count("\n"), done.out) == (1, 1, "")
