@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BLOCK = (8, 8, 8)
 _WIDTHS = (0, 1, 2, 4, 8, 16, 32)
+_ALIKE = np.zeros(512, dtype=np.int64)
 
 
 def encoded(labels: NDArray[np.uint64]) -> bytes:
@@ -30,9 +31,9 @@ def encoded(labels: NDArray[np.uint64]) -> bytes:
     at = header.size
     plain = (blocks == blocks[:, :1]).all(axis=1)
     for number, block in enumerate(blocks):
-        table, index = np.unique(block[:1] if plain[number] else block, return_inverse=True)
+        table, index = (block[:1], _ALIKE) if plain[number] else np.unique(block, return_inverse=True)
         width = next(bits for bits in _WIDTHS if len(table) <= 2**bits)
-        packed = _packed(index.reshape(-1), width)  # nothing, where the block has one label
+        packed = _packed(index.reshape(-1), width)
         header[number, 1] = at
         body.append(packed)
         at += len(packed)

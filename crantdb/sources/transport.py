@@ -87,6 +87,11 @@ class Transport:
         self._rule = rule
         self._secret = secret
 
+    @property
+    def secret(self) -> str | None:
+        """The token, for another library that asks the same service; it may appear in no message."""
+        return self._secret
+
     def json(self, url: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON is anything
         """Return the JSON behind an address.
 
