@@ -216,8 +216,9 @@ def _annotations(
     if table is None:
         return
     there.con.execute(rules.PLACED)
-    look_at_typed_roots(coming, there, graph, events)
-    roots_later(there, graph, max(table.fetched_at.astimezone(UTC), coming.as_of))
+    typed_by = max(table.fetched_at.astimezone(UTC), coming.as_of)
+    look_at_typed_roots(coming, there, graph, events, typed_by=typed_by)
+    roots_later(there, graph, typed_by)
     there.con.execute(rules.ANNOTATED)
     fill(there.con, "annotations", rules.ANNOTATIONS)
     fill(there.con, "neurons", rules.NEURONS)
@@ -242,7 +243,14 @@ def _counted(there: Opened) -> dict[str, int]:
         "SELECT finding, count(*) FROM (SELECT unnest(findings) AS finding FROM main.annotations) GROUP BY ALL ORDER BY ALL"
     )
     unplaced = there.rows("SELECT 'root_id is NULL', count(*) FROM main.annotations WHERE root_id IS NULL")
-    return {str(name): int(count) for name, count in (*statuses, *findings, *unplaced)}
+    uncompared = there.rows(
+        "SELECT 'root_id_typed not compared with the supervoxel', count(*) FROM main.annotated AS annotated "
+        "JOIN main.typed_roots AS facts ON facts.root_id = annotated.root_id_typed "
+        "ANTI JOIN main.held AS held ON held.typed_root_id = annotated.root_id_typed "
+        "AND held.supervoxel_id = annotated.supervoxel_id_used "
+        "WHERE facts.is_known AND NOT facts.is_latest AND annotated.supervoxel_id_used IS NOT NULL HAVING count(*) > 0"
+    )
+    return {str(name): int(count) for name, count in (*statuses, *findings, *unplaced, *uncompared)}
 
 
 def _history(coming: Coming, there: Opened, graph: Chunkedgraph, events: Events, result: Derived) -> None:
@@ -279,7 +287,7 @@ def _anchors(coming: Coming, there: Opened) -> None:
 
 _HELD = f"""
                 UNION ALL
-                SELECT typed_root_id, supervoxel_id, {ANNOTATION}, seen_at FROM main.held WHERE root_id = typed_root_id
+                SELECT root_id, supervoxel_id, {ANNOTATION}, seen_at FROM main.held WHERE root_id > 1
 """
 
 

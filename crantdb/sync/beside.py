@@ -97,6 +97,7 @@ class Deriving:
             carried=change.carried,
             shared=change.shared,
             memory_bytes=self.memory_bytes,
+            progress=self.progress,
         )
 
     def _annotated(self) -> Annotated:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from crantdb.sync.progress import Silence
 from crantdb.warehouse.durable import neighbour
 from crantdb.warehouse.memory import DUCKDB_SHARE
 from crantdb.warehouse.relations import ident, literal, relation_names
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from crantdb.sync.progress import Progress
     from crantdb.warehouse.commit import TableFacts
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.state import Snapshot
@@ -68,6 +70,7 @@ class Coming:
         carried: those taken over from the parent.
         shared: new tables of no version, those of SeaTable among them.
         memory_bytes: how much memory making tables of it may take.
+        progress: hears how it goes.
     """
 
     warehouse: Warehouse
@@ -81,6 +84,7 @@ class Coming:
     carried: Sequence[TableState] = ()
     shared: Sequence[Made] = ()
     memory_bytes: int = 2**30
+    progress: Progress = field(default_factory=Silence)
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crantdb.sync.held import look_at_held, put_held
 from crantdb.sync.roots import column, put
 
 if TYPE_CHECKING:
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
     from crantdb.sync.coming import Coming, Opened
     from crantdb.sync.root_history import Events
 
-MOST_MOMENTS = 500
-"""Each birth of a typed root that is not current is a request of its own; beyond so many, the rest is not checked."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def look_at_typed_roots(coming: Coming, there: Opened, graph: Chunkedgraph | None, events: Events) -> None:
+def look_at_typed_roots(
+    coming: Coming, there: Opened, graph: Chunkedgraph | None, events: Events, *, typed_by: datetime
+) -> None:
     """Make `typed_roots`, `lineage_ends` and `held` of the roots in `typed`, and note their past in the history.
+
+    Args:
+        coming: what the commit is to hold.
+        there: its tables.
+        graph: the chunkedgraph; without one, only what tables say is known.
+        events: rows of the history on their way.
+        typed_by: when all of them had been typed: as_of, or later.
 
     Raises:
         SourceError: when the chunkedgraph does not answer.
@@ -42,8 +49,11 @@ def look_at_typed_roots(coming: Coming, there: Opened, graph: Chunkedgraph | Non
     later = known & ~latest & (born > _micros(coming.as_of))
     put(there, "typed_roots", root_id=typed, is_known=known, is_latest=latest, is_later=later)
     older = typed[known & ~latest & ~later]
-    _follow(coming, there, graph, events, older=older, newer=typed[later])
-    _held(there, graph, typed[known & ~latest], born[known & ~latest])
+    ends = _follow(coming, there, graph, events, older=older, newer=typed[later])
+    ends |= _later_ends(graph, typed[later], typed_by)
+    first = born[others]
+    until = np.array([ends.get(root, 0) for root in typed[others].tolist()], dtype=np.int64)
+    look_at_held(coming, there, graph, typed[others], born_us=first, until_us=np.maximum(until, first + 1))
 
 
 def _guess(there: Opened) -> None:
@@ -56,7 +66,7 @@ def _guess(there: Opened) -> None:
     )
     none = np.empty(0, dtype=np.int64)
     put(there, "lineage_ends", root_id=none, new_id=none)
-    _put_held(there, none, none, none, none)
+    put_held(there)
 
 
 def _follow(
@@ -67,13 +77,19 @@ def _follow(
     *,
     older: NDArray[np.int64],
     newer: NDArray[np.int64],
-) -> None:
-    """Make `lineage_ends`: the roots at as_of that older typed roots became, and that newer ones were made of."""
+) -> dict[int, int]:
+    """Make `lineage_ends`: the roots at as_of that older typed roots became, and that newer ones were made of.
+
+    Returns:
+        When older ones were replaced, in µs since 1970, by root.
+    """
     pairs: list[tuple[int, int]] = []
+    ended: dict[int, int] = {}
     if len(older):
         onward = graph.lineage(older, coming.as_of, coming.as_of)
         events.add(onward, onward=older.tolist())
         pairs += _ends(older, onward.before, onward.after)
+        ended = _replaced_us(onward)
     if len(newer):
         back = graph.lineage(newer, coming.as_of, coming.as_of)
         events.add(back, back=_born_after(back, coming.as_of))
@@ -84,6 +100,25 @@ def _follow(
         root_id=np.array([root for root, _ in pairs], dtype=np.int64),
         new_id=np.array([end for _, end in pairs], dtype=np.int64),
     )
+    return ended
+
+
+def _later_ends(graph: Chunkedgraph, newer: NDArray[np.int64], at: datetime) -> dict[int, int]:
+    """Return up to when, in µs since 1970 and not included, roots that were made after as_of are known to have stood."""
+    stand = graph.is_latest(newer, at)
+    ends = dict.fromkeys(newer[stand].tolist(), _micros(at) + 1)
+    if not stand.all():
+        ends |= _replaced_us(graph.lineage(newer[~stand], at, at))
+    return ends
+
+
+def _replaced_us(lineage: Lineage) -> dict[int, int]:
+    """Return when roots of a lineage were replaced, in µs since 1970, by root."""
+    born = dict(zip(lineage.roots.tolist(), lineage.born_us.tolist(), strict=True))
+    ended: dict[int, int] = {}
+    for before, after in zip(lineage.before.tolist(), lineage.after.tolist(), strict=True):
+        ended[before] = min(ended.get(before, born[after]), born[after])
+    return ended
 
 
 def _born_after(lineage: Lineage, at: datetime) -> list[int]:
@@ -109,38 +144,6 @@ def _ends(
                     todo.append(other)
         pairs += [(root, end) for end in sorted(seen - {root}) if end not in following]
     return pairs
-
-
-def _held(there: Opened, graph: Chunkedgraph, roots: NDArray[np.int64], born: NDArray[np.int64]) -> None:
-    """Make `held`: the root that the row's supervoxel had when the typed root was born; the same when they belong together."""
-    put(there, "births", typed_root_id=roots, born_us=born)
-    wanted = there.con.sql(
-        "SELECT DISTINCT births.born_us, typed.root_id_typed, placed.supervoxel_id FROM main.typed AS typed "
-        "JOIN main.placed AS placed USING (_id) JOIN main.births AS births ON births.typed_root_id = typed.root_id_typed "
-        "WHERE placed.supervoxel_id IS NOT NULL ORDER BY ALL"
-    ).fetchnumpy()
-    moments = np.asarray(wanted["born_us"], dtype=np.int64)
-    typed = np.asarray(wanted["root_id_typed"], dtype=np.int64)
-    supervoxels = np.asarray(wanted["supervoxel_id"], dtype=np.int64)
-    found = np.zeros(len(moments), dtype=np.int64)
-    checked = np.unique(moments)[-MOST_MOMENTS:]
-    for moment in checked.tolist():
-        these = moments == moment
-        found[these] = graph.roots_of(supervoxels[these], _EPOCH + timedelta(microseconds=moment))
-    done = np.isin(moments, checked)
-    _put_held(there, typed[done], supervoxels[done], found[done], moments[done])
-
-
-def _put_held(
-    there: Opened,
-    typed: NDArray[np.int64],
-    supervoxels: NDArray[np.int64],
-    roots: NDArray[np.int64],
-    moments: NDArray[np.int64],
-) -> None:
-    """Make the table `held`."""
-    at = moments.astype("datetime64[us]")
-    put(there, "held", typed_root_id=typed, supervoxel_id=supervoxels, root_id=roots, seen_at=at)
 
 
 def roots_later(there: Opened, graph: Chunkedgraph | None, at: datetime) -> None:

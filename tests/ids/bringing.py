@@ -53,8 +53,13 @@ class Bringing:
             patch.setattr("crantdb.sync.run.keep_registered", lambda *_: None)
             return sync(self.cave, self.warehouse, config, Wish(version=number)).snapshot
 
-    def annotate(self, rows: Sequence[dict[str, Any]], fetched_at: datetime = FETCHED) -> Snapshot:
-        """Commit rows as the whole of CRANTb_meta, with all that follows from them at the main version's moment."""
+    def annotate(
+        self, rows: Sequence[dict[str, Any]], fetched_at: datetime = FETCHED, *, asking: bool = True
+    ) -> Snapshot:
+        """Commit rows as the whole of CRANTb_meta, with all that follows from them at the main version's moment.
+
+        Not asking, as for a datastack without a chunkedgraph.
+        """
         parent = read_snapshot(self.warehouse)
         version, as_of = parent.main.version, parent.main.as_of
         assert version is not None
@@ -71,7 +76,7 @@ class Bringing:
             carried=[*parent.main.tables.values()],
             shared=shared,
         )
-        made = derive(coming, open_chunkedgraph(self.cave), self.annotated)
+        made = derive(coming, open_chunkedgraph(self.cave) if asking else None, self.annotated)
         return commit(
             self.warehouse,
             Change(
