@@ -139,12 +139,33 @@ def id_of(column: str, kind: str) -> str:
     )
 
 
-def is_damaged(column: str, kind: str) -> str:
-    """Return whether a cell holds something in the place of an id that is none."""
+def is_damaged(column: str, kind: str, *, lowest: int = 2) -> str:
+    """Return whether a cell holds something in the place of an id that is none.
+
+    Args:
+        column: the column, quoted.
+        kind: its DuckDB type.
+        lowest: the least id there is: CAVE writes 1 for a root or a supervoxel that was never looked up.
+    """
     if kind in {"DOUBLE", "FLOAT"}:
         return f"coalesce({column} <> 0, false)"
     text = text_of(column, kind)
-    return f"coalesce({text} NOT IN ('0', '[]') AND coalesce({id_of(column, kind)}, 0) < 2, false)"
+    return f"coalesce({text} NOT IN ('0', '[]') AND coalesce({id_of(column, kind)}, 0) < {lowest}, false)"
+
+
+def unread(mapped: Mapped, there: Mapping[str, str]) -> dict[str, str]:
+    """Return conditions on a mirrored table's rows: by name in `annotations`, that a cell says something unreadable."""
+    found: dict[str, str] = {}
+    for name, kind in FIELDS.items():
+        column = mapped.column(name, there)
+        if column is None or there[column] != "VARCHAR":
+            continue
+        text = text_of(ident(column), "VARCHAR")
+        if kind == "place":
+            found[name] = f"{text} IS NOT NULL AND {_voxel(column, there, 1)} IS NULL"
+        elif kind in {"date", "number", "count", "flag"}:
+            found[name] = f"{text} IS NOT NULL AND {_READERS[kind](ident(column), 'VARCHAR')} IS NULL"
+    return found
 
 
 def _texts(column: str, kind: str) -> str:
@@ -162,8 +183,10 @@ def _flag(column: str, kind: str) -> str:
     """Return a cell as yes or no; NULL for a box that was never touched."""
     if kind == "BOOLEAN":
         return column
-    text = text_of(column, kind)
-    return f"CASE lower({text}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' THEN false END"
+    if kind in {"DOUBLE", "FLOAT"}:
+        return f"{column} <> 0"
+    word = f"lower({text_of(column, kind)})"
+    return f"CASE WHEN {word} IN ('true', 'yes', 'x', '1') THEN true WHEN {word} IN ('false', 'no', '0') THEN false END"
 
 
 def _date(column: str, kind: str) -> str:
@@ -187,17 +210,17 @@ def _count(column: str, kind: str) -> str:
 
 def _tags(column: str, kind: str) -> str:
     """Return tags like ``l2_576460752303423567`` as a map of metric to root; of several of a metric, the newest id."""
-    tags = f"list_sort(regexp_extract_all({text_of(column, kind)}, '[A-Za-z][A-Za-z0-9_]*_[0-9]{{1,19}}'))"
+    tags = f"list_sort(regexp_extract_all({text_of(column, kind)}, '[A-Za-z][A-Za-z0-9_]*_[0-9]+'))"
     pairs = (
-        f"list_transform({tags}, lambda tag: {{'metric': regexp_extract(tag, '^(.*)_[0-9]+$', 1), "
-        f"'root': TRY_CAST(regexp_extract(tag, '[0-9]+$') AS BIGINT)}})"
+        f"list_filter(list_transform({tags}, lambda tag: {{'metric': regexp_extract(tag, '^(.*)_[0-9]+$', 1), "
+        f"'root': TRY_CAST(regexp_extract(tag, '[0-9]+$') AS BIGINT)}}), lambda pair: pair.root > 1)"
     )
     metrics = f"list_distinct(list_transform({pairs}, lambda pair: pair.metric))"
     newest = (
         f"list_transform(list_sort({metrics}), lambda metric: {{'key': metric, 'value': "
         f"list_max(list_transform(list_filter({pairs}, lambda pair: pair.metric = metric), lambda pair: pair.root))}})"
     )
-    return f"CASE WHEN len({tags}) > 0 THEN map_from_entries({newest}) END"
+    return f"CASE WHEN len({pairs}) > 0 THEN map_from_entries({newest}) END"
 
 
 _READERS = MappingProxyType(
@@ -220,14 +243,18 @@ def _place(
     """Return three columns in voxels and three in nm of text like ``[x, y, z]``; NULL when it is not three numbers."""
     selected = []
     for axis, size, number in zip("xyz", voxel_nm, (1, 2, 3), strict=True):
-        voxel = "NULL"
-        if column is not None:
-            text = text_of(ident(column), there[column])
-            parts = rf"regexp_extract({text}, '^\[?\s*({_NUMBER})[,\s]+({_NUMBER})[,\s]+({_NUMBER})\s*\]?$', {number})"
-            voxel = f"TRY_CAST(nullif({parts}, '') AS DOUBLE)"
+        voxel = "NULL" if column is None else _voxel(column, there, number)
         selected.append(f"floor({voxel})::BIGINT AS {name}_{axis}")
         selected.append(f"({voxel})::DOUBLE * {size!r} AS {name}_{axis}_nm")
     return selected
 
 
-_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
+def _voxel(column: str, there: Mapping[str, str], number: int) -> str:
+    """Return one of a place's three numbers; NULL when the text is not three, of a size that a volume can have."""
+    text = text_of(ident(column), there[column])
+    return rf"TRY_CAST(nullif(regexp_extract({text}, '{_PLACE}', {number}), '') AS DOUBLE)"
+
+
+_NUMBER = r"([+-]?[0-9]{1,15}(?:\.[0-9]*)?)"
+_BETWEEN = rf"(?:{_BLANK}*[,;]{_BLANK}*|{_BLANK}+)"
+_PLACE = rf"^[\[(]?{_BLANK}*{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}{_BLANK}*[\])]?$"
