@@ -18,11 +18,11 @@ CREATE OR REPLACE MACRO neuron_transmitters(
         SELECT told.id AS synapse_id, told.pre_pt_root_id AS root_id
         FROM synapses AS told
         WHERE told.pre_pt_root_id IS NOT NULL
-            AND (of_roots IS NULL OR told.pre_pt_root_id IN (SELECT wanted.root_id FROM wanted))
+            AND (asks_all(of_roots) OR told.pre_pt_root_id IN (SELECT wanted.root_id FROM wanted))
             AND (keep_autapses OR told.pre_pt_root_id IS DISTINCT FROM told.post_pt_root_id)
             AND (keep_root_zero OR (told.pre_pt_root_id <> 0 AND told.post_pt_root_id IS DISTINCT FROM 0))
             AND (
-                in_regions IS NULL
+                asks_all(in_regions)
                 OR told.id IN (
                     SELECT held.synapse_id
                     FROM synapse_regions AS held
@@ -30,7 +30,7 @@ CREATE OR REPLACE MACRO neuron_transmitters(
                 )
             )
             AND (
-                outside_regions IS NULL
+                asks_all(outside_regions)
                 OR told.id NOT IN (
                     SELECT held.synapse_id
                     FROM synapse_regions AS held

@@ -28,9 +28,9 @@ CREATE OR REPLACE MACRO region_adjacency(
         WHERE one.pre_root_id IS NOT NULL
             AND one.post_root_id IS NOT NULL
             AND (min_size IS NULL OR one.size >= min_size)
-            AND (in_regions IS NULL OR one.region IN (SELECT named.region FROM region_list(in_regions) AS named))
-            AND (of_pre IS NULL OR one.pre_root_id IN (SELECT wanted_pre.root_id FROM wanted_pre))
-            AND (of_post IS NULL OR one.post_root_id IN (SELECT wanted_post.root_id FROM wanted_post))
+            AND (asks_all(in_regions) OR one.region IN (SELECT named.region FROM region_list(in_regions) AS named))
+            AND (asks_all(of_pre) OR one.pre_root_id IN (SELECT wanted_pre.root_id FROM wanted_pre))
+            AND (asks_all(of_post) OR one.post_root_id IN (SELECT wanted_post.root_id FROM wanted_post))
         GROUP BY one.region, one.pre_root_id, one.post_root_id
     )
     SELECT counted.region, counted.pre, counted.post, counted.weight, counted.size_sum

@@ -28,7 +28,7 @@ CREATE OR REPLACE MACRO region_connectivity(
         UNION ALL
         SELECT every.region, every.pre_root_id, every.post_root_id, every.size
         FROM synapse_regions AS every
-        WHERE of_roots IS NULL
+        WHERE asks_all(of_roots)
     ),
     counted AS (
         SELECT
@@ -41,7 +41,7 @@ CREATE OR REPLACE MACRO region_connectivity(
         WHERE one.pre_root_id IS NOT NULL
             AND one.post_root_id IS NOT NULL
             AND (min_size IS NULL OR one.size >= min_size)
-            AND (in_regions IS NULL OR one.region IN (SELECT named.region FROM region_list(in_regions) AS named))
+            AND (asks_all(in_regions) OR one.region IN (SELECT named.region FROM region_list(in_regions) AS named))
         GROUP BY one.region, one.pre_root_id, one.post_root_id
     )
     SELECT counted.region, counted.pre, counted.post, counted.weight, counted.size_sum

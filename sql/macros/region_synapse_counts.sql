@@ -29,7 +29,7 @@ CREATE OR REPLACE MACRO region_synapse_counts(
     places AS (
         FROM region_list(in_regions)
         UNION
-        SELECT every.region FROM synapse_regions AS every WHERE in_regions IS NULL
+        SELECT every.region FROM synapse_regions AS every WHERE asks_all(in_regions)
     ),
     asked AS (
         SELECT roots.root_id, places.region FROM root_list(of_roots) AS roots CROSS JOIN places
@@ -38,7 +38,7 @@ CREATE OR REPLACE MACRO region_synapse_counts(
         FROM (
             SELECT told.root_id, told.region FROM told UNION ALL SELECT heard.root_id, heard.region FROM heard
         ) AS every
-        WHERE of_roots IS NULL
+        WHERE asks_all(of_roots)
     )
     SELECT
         asked.root_id,

@@ -25,7 +25,7 @@ CREATE OR REPLACE MACRO synapse_counts(
         UNION
         SELECT every.root_id
         FROM (SELECT told.root_id FROM told UNION ALL SELECT heard.root_id FROM heard) AS every
-        WHERE of_roots IS NULL
+        WHERE asks_all(of_roots)
     )
     SELECT
         asked.root_id,

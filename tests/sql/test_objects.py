@@ -83,6 +83,10 @@ CALLS = (
     | region_calls.CALLS
     | version_calls.CALLS
     | {
+        "asks_all": (
+            "SELECT {s}.asks_all(NULL), {s}.asks_all([]), {s}.asks_all((SELECT list(i) FROM range(0) AS t(i)))",
+            lambda _: [(True, False, False)],
+        ),
         "annotation_history": ("FROM {s}.annotation_history('r')", lambda _: []),
         "id_chunk": (
             f"SELECT id, layer, segment FROM {{s}}.id_chunk([{2**56 + 5}])",
