@@ -139,18 +139,18 @@ def id_of(column: str, kind: str) -> str:
     )
 
 
-def is_damaged(column: str, kind: str, *, lowest: int = 2) -> str:
+def is_damaged(column: str, kind: str, *, least: int = 2) -> str:
     """Return whether a cell holds something in the place of an id that is none.
 
     Args:
         column: the column, quoted.
         kind: its DuckDB type.
-        lowest: the least id there is: CAVE writes 1 for a root or a supervoxel that was never looked up.
+        least: the least id there is: CAVE writes 1 for a root or a supervoxel that was never looked up.
     """
     if kind in {"DOUBLE", "FLOAT"}:
         return f"coalesce({column} <> 0, false)"
     text = text_of(column, kind)
-    return f"coalesce({text} NOT IN ('0', '[]') AND coalesce({id_of(column, kind)}, 0) < {lowest}, false)"
+    return f"coalesce({text} NOT IN ('0', '[]') AND coalesce({id_of(column, kind)}, 0) < {least}, false)"
 
 
 def unread(mapped: Mapped, there: Mapping[str, str]) -> dict[str, str]:

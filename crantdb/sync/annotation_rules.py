@@ -1,6 +1,6 @@
 """The rules by which annotations get their root and status, as statements over tables on a connection.
 
-Read: `typed` (a row a SeaTable row), `root_ids`, `typed_roots`, `held`, `lineage_ends`, `roots_later`.
+Read: `typed` (a row a SeaTable row), `root_ids`, `typed_roots`, `held`, `lineage_ends`, `roots_later`, `typed_later`.
 """
 
 from __future__ import annotations
@@ -51,35 +51,42 @@ SELECT
         WHEN facts.is_latest AND placed.root_id <> typed.root_id_typed THEN true
         WHEN NOT facts.is_latest AND held.root_id <> typed.root_id_typed THEN true
         ELSE false
-    END AS is_inconsistent,
-    later.root_id AS later_root_id
+    END AS is_inconsistent
 FROM main.typed AS typed
 LEFT JOIN main.placed AS placed ON placed._id = typed._id
 LEFT JOIN main.typed_roots AS facts ON facts.root_id = typed.root_id_typed
 LEFT JOIN ends ON ends.root_id = typed.root_id_typed
 LEFT JOIN main.held AS held
     ON held.typed_root_id = typed.root_id_typed AND held.supervoxel_id = placed.supervoxel_id
-LEFT JOIN main.roots_later AS later ON later.supervoxel_id = placed.supervoxel_id
 """
-"""Each row with its root at as_of, what the typed root is, and the root that its supervoxel has later."""
+"""Each row with its root at as_of, and what the typed root is."""
 
 ANNOTATIONS = """
-WITH grouped AS (
+WITH later AS (
+    SELECT annotated._id, annotated.root_id, coalesce(placed.root_id, typed.later_root_id) AS later_root_id
+    FROM main.annotated AS annotated
+    LEFT JOIN main.roots_later AS placed ON placed.supervoxel_id = annotated.supervoxel_id_used
+    LEFT JOIN main.typed_later AS typed ON typed.root_id = annotated.root_id_typed
+    WHERE annotated.root_id IS NOT NULL
+),
+grouped AS (
     SELECT
         _id,
         count(*) OVER same_root AS sharing,
-        count(DISTINCT coalesce(later_root_id, root_id_typed, root_id)) OVER same_root AS later_roots,
-        count(*) OVER (PARTITION BY root_id, coalesce(later_root_id, root_id_typed, root_id)) AS sharing_later
-    FROM main.annotated
-    WHERE root_id IS NOT NULL
+        count(DISTINCT later_root_id) OVER same_root AS later_roots,
+        count(*) OVER (PARTITION BY root_id, later_root_id) AS sharing_later
+    FROM later
     WINDOW same_root AS (PARTITION BY root_id)
 )
 SELECT
-    annotated.* EXCLUDE (is_inconsistent, later_root_id, root_is_damaged, other_is_damaged),
+    annotated.* EXCLUDE (is_inconsistent, root_is_damaged, other_is_damaged),
     list_filter(
         [
             CASE WHEN grouped.later_roots > 1 THEN 'merged_at_as_of' END,
-            CASE WHEN grouped.sharing_later > 1 THEN 'duplicate_annotations' END,
+            CASE
+                WHEN grouped.later_roots > 1 AND grouped.sharing_later > 1 THEN 'duplicate_annotations'
+                WHEN grouped.later_roots <= 1 AND grouped.sharing > 1 THEN 'duplicate_annotations'
+            END,
             CASE WHEN annotated.is_inconsistent THEN 'inconsistent_annotations' END,
             CASE WHEN annotated.root_is_damaged OR annotated.other_is_damaged THEN 'damaged_id' END
         ],
@@ -88,8 +95,8 @@ SELECT
 FROM main.annotated AS annotated
 LEFT JOIN grouped ON grouped._id = annotated._id
 """
-"""The rows of `annotations`. Of rows that share a root: those whose supervoxels have several roots later were
-parted since; those whose have one are one neuron annotated twice."""
+"""The rows of `annotations`. Of rows that share a root: those that have several roots later, by their supervoxels or
+by what was typed, were parted since; those that have one, or that nothing tells apart, are one neuron annotated twice."""
 
 NEURONS = """
 WITH ordered AS (

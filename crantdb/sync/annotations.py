@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import BadResponse, NotServed, SourceError, ValidationError
 from crantdb.sync import annotation_rules as rules
-from crantdb.sync.annotation_columns import Mapped, is_damaged, typed_columns
+from crantdb.sync.annotation_cells import read_typed
+from crantdb.sync.annotation_columns import Mapped
 from crantdb.sync.coming import opened
 from crantdb.sync.making import declare, fill, staged
 from crantdb.sync.positions import found_at_positions
 from crantdb.sync.root_history import Events, append, edits_since
 from crantdb.sync.root_overlaps import overlaps
 from crantdb.sync.roots import ANNOTATION, carried_supervoxels, cells, check_cave, resolve
+from crantdb.sync.typed_later import typed_later
 from crantdb.sync.typed_roots import look_at_typed_roots, roots_later
-from crantdb.warehouse.relations import ident
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,12 +99,25 @@ def derive(coming: Coming, graph: Chunkedgraph | None, annotated: Annotated | No
         except SourceError as error:
             stale = "annotations and root ids" if table is not None else "root ids"
             msg = (
-                f"the {stale} of version {coming.version} need the chunkedgraph, which did not answer: {error}. "
-                f"Nothing was committed; what was fetched is kept: run the command again"
+                f"the {stale} of version {coming.version} need the chunkedgraph, which could not be asked: {error}. "
+                f"Nothing was committed{_left_as_is(coming, annotated.table)}; what was fetched is kept: run the command again"
             )
             error.args = (msg,)
             raise
     return result
+
+
+def _left_as_is(coming: Coming, table: str) -> str:
+    """Say what the warehouse goes on with: its version, and from when its annotations are."""
+    if coming.parent is None:
+        return ""
+    version = coming.parent.main.version
+    read = [
+        f", and annotations stay as read on {known.fetched_at:%Y-%m-%d %H:%M} UTC"
+        for known in coming.parent.shared.values()
+        if (known.schema, known.name) == ("seatable", table)
+    ]
+    return (f": the warehouse stays at version {version}" if version is not None else "") + "".join(read[:1])
 
 
 def _make(
@@ -116,7 +130,7 @@ def _make(
     """Make every table, in the order in which they need each other."""
     table = there.table("seatable", annotated.table)
     carried_supervoxels(coming, there)
-    _read_typed(there, table, annotated.mapped)
+    unread = read_typed(there, table, annotated.mapped)
     asked = resolve(coming, there, graph)
     found_at_positions(coming, there, graph)
     wrong = check_cave(coming, there, graph)
@@ -154,7 +168,7 @@ def _make(
                 "annotations",
                 order=("_id",),
                 completeness="derived",
-                exceptions=_counted(there),
+                exceptions=_counted(there) | unread,
             ),
             staged(coming, there, "neurons", order=("root_id",), key="root_id", completeness="derived"),
         ]
@@ -177,34 +191,6 @@ def _logged(coming: Coming, there: Opened, log: str, order: tuple[str, ...], res
         result.appended.append(staged(coming, there, log, order=order, completeness="log", log=True))
 
 
-def _read_typed(there: Opened, table: Readable | None, mapped: Mapped) -> None:
-    """Make `typed`: the SeaTable's rows with typed columns, and whether an id of theirs is damaged."""
-    declare(there.con, "annotations")
-    declare(there.con, "neurons")
-    if table is None:
-        return
-    own = table.columns
-    damaged = {
-        name: "false" if column is None else is_damaged(ident(column), own[column])
-        for name in ("root_id", "supervoxel_id", "nucleus_id")
-        for column in [mapped.column(name, own)]
-    }
-    times = [
-        f"{ident(name)}::TIMESTAMP AS {name}" if name in own else f"NULL::TIMESTAMP AS {name}"
-        for name in ("_ctime", "_mtime")
-    ]
-    selected = ", ".join(["_id", *typed_columns(mapped, own), *times])
-    there.con.execute(
-        f"CREATE TABLE main.typed AS SELECT {selected}, {damaged['root_id']} AS root_is_damaged, "
-        f"{damaged['supervoxel_id']} OR {damaged['nucleus_id']} AS other_is_damaged FROM {table.relation}"
-    )
-    # What is damaged is no id, though the digits of '1' are.
-    there.con.execute("UPDATE main.typed SET root_id_typed = NULL WHERE root_is_damaged")
-    there.con.execute(
-        f"INSERT INTO main.carried SELECT DISTINCT supervoxel_id, {ANNOTATION} FROM main.typed WHERE supervoxel_id > 1"
-    )
-
-
 def _annotations(
     coming: Coming, there: Opened, graph: Chunkedgraph | None, table: Readable | None, events: Events
 ) -> None:
@@ -220,6 +206,7 @@ def _annotations(
     look_at_typed_roots(coming, there, graph, events, typed_by=typed_by)
     roots_later(there, graph, typed_by)
     there.con.execute(rules.ANNOTATED)
+    typed_later(there, graph, typed_by)
     fill(there.con, "annotations", rules.ANNOTATIONS)
     fill(there.con, "neurons", rules.NEURONS)
     counts = "SELECT (SELECT count(*) FROM main.typed), (SELECT count(*) FROM main.annotations)"

@@ -14,6 +14,7 @@ import pyarrow as pa
 from crantdb.sync.making import declare, fill
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -98,16 +99,29 @@ def resolve(coming: Coming, there: Opened, graph: Chunkedgraph | None) -> int:
         fill(there.con, "root_ids", f"SELECT * FROM {before.relation}")
     asked = "SELECT DISTINCT supervoxel_id FROM main.carried ANTI JOIN main.root_ids USING (supervoxel_id) ORDER BY ALL"
     if graph is None:
-        _believe_cave(there)
+        believe_cave(there)
         return 0
     wanted = column(there, asked)
-    put(there, "resolved", supervoxel_id=wanted, root_id=graph.roots_of(wanted, coming.as_of))
+    put(there, "resolved", supervoxel_id=wanted, root_id=_standing(graph, wanted, coming.as_of))
     fill(there.con, "root_ids", "SELECT * FROM resolved")
     return len(wanted)
 
 
-def _believe_cave(there: Opened) -> None:
-    """Take the roots that CAVE's own tables give, points first, then synapses."""
+def _standing(graph: Chunkedgraph, typed: NDArray[np.int64], as_of: datetime) -> NDArray[np.int64]:
+    """Return the root at as_of of each id in a supervoxel's place; 0 for what is none.
+
+    The chunkedgraph gives a root itself, of whatever age, and an L2 id that was replaced the root it was replaced in.
+    """
+    roots = graph.roots_of(typed, as_of)
+    roots[roots == typed] = 0
+    distinct = np.unique(roots[roots > 0])
+    stale = distinct[~graph.is_latest(distinct, as_of)]
+    roots[np.isin(roots, stale)] = 0
+    return roots
+
+
+def believe_cave(there: Opened) -> None:
+    """Take the roots of supervoxels in `carried` that CAVE's own tables give, points first, then synapses."""
     for point in bound_points(there):
         _believe(there, point.table, point.supervoxel, point.root)
     for table in there.tables:
@@ -132,6 +146,8 @@ def check_cave(
 ) -> dict[str, int]:
     """Count the roots in CAVE's own columns that were no roots at as_of, by column.
 
+    What was counted when a table came is taken over for as long as the table is.
+
     Args:
         coming: what the snapshot will be.
         there: its tables.
@@ -143,23 +159,33 @@ def check_cave(
     """
     if graph is None:
         return {}
+    before = {} if everything else _counted_before(coming)
     counted: dict[str, int] = {}
-    for point in bound_points(there):
-        if everything or point.table.is_new:
-            query = f"SELECT DISTINCT {point.root} FROM {point.table.relation} WHERE {point.root} > 1"
-            stale = _stale(there, graph, query, coming.as_of)
-            counted[f"{point.table.name}.{point.name}_root_id is no root at as_of"] = stale
-    edges = there.table("derived", "edges")
-    if edges is not None and (everything or edges.is_new):
-        for side, table in (("pre", "edges"), ("post", "edges_by_post")):
-            place = there.table("derived", table) or edges
-            query = f"SELECT DISTINCT {side}_root_id AS root FROM {place.relation} WHERE {side}_root_id > 1"
-            sampled = query if everything else f"FROM ({query}) ORDER BY hash(root), root LIMIT {SAMPLE}"
-            said = "" if everything else f", of a sample of {SAMPLE:,}"
-            counted[f"synapses' {side}_root_id is no root at as_of{said}"] = _stale(
-                there, graph, sampled, coming.as_of
-            )
+    for name, table, query in _checks(there, everything=everything):
+        fresh = everything or table.is_new
+        counted[name] = _stale(there, graph, query, coming.as_of) if fresh else before.get(name, 0)
     return counted
+
+
+def _checks(there: Opened, *, everything: bool) -> Iterator[tuple[str, Readable, str]]:
+    """Give what is checked of CAVE's roots: what a stale one is called, its table, and the query of the roots."""
+    for point in bound_points(there):
+        query = f"SELECT DISTINCT {point.root} FROM {point.table.relation} WHERE {point.root} > 1"
+        yield f"{point.table.name}.{point.name}_root_id is no root at as_of", point.table, query
+    edges = there.table("derived", "edges")
+    if edges is None:
+        return
+    for side, name in (("pre", "edges"), ("post", "edges_by_post")):
+        table = there.table("derived", name) or edges
+        query = f"SELECT DISTINCT {side}_root_id AS root FROM {table.relation} WHERE {side}_root_id > 1"
+        sampled = query if everything else f"FROM ({query}) ORDER BY hash(root), root LIMIT {SAMPLE}"
+        said = "" if everything else f", of a sample of {SAMPLE:,}"
+        yield f"synapses' {side}_root_id is no root at as_of{said}", table, sampled
+
+
+def _counted_before(coming: Coming) -> Mapping[str, int]:
+    """Return what the parent's manifest counts of this version."""
+    return next((table.exceptions for table in coming.carried if table.key == "derived.root_ids"), {})
 
 
 def _stale(there: Opened, graph: Chunkedgraph, query: str, as_of: datetime) -> int:
