@@ -4,7 +4,7 @@ CREATE TABLE annotations (
     root_id                BIGINT,
     root_id_typed          BIGINT,
     root_status            VARCHAR NOT NULL CHECK (root_status IN ('current', 'newer than as_of', 'older than as_of', 'retired', 'supervoxel unknown', 'no supervoxel', 'not an id')),
-    root_source            VARCHAR CHECK (root_source IN ('supervoxel', 'position', 'typed root', 'lineage')),
+    root_source            VARCHAR CHECK (root_source IN ('supervoxel', 'position', 'segmentation', 'typed root', 'lineage')),
     supervoxel_id          BIGINT,
     supervoxel_id_used     BIGINT,
     findings               VARCHAR[] NOT NULL,
@@ -70,10 +70,10 @@ COMMENT ON COLUMN annotations._id IS 'SeaTable''s id of the row; it never change
 COMMENT ON COLUMN annotations.root_id IS 'Root id at as_of: of the supervoxel, else of the typed root where that still decides; NULL when nothing does.';
 COMMENT ON COLUMN annotations.root_id_typed IS 'Root id as it stands in the SeaTable; NULL for none and for text that is no id.';
 COMMENT ON COLUMN annotations.root_status IS 'What the typed root is at as_of: current; newer (born later, and healthy); older (replaced, its supervoxel tells by what); retired (replaced, and nothing tells by what). supervoxel unknown, no supervoxel: nothing places the row. not an id: the typed root is none.';
-COMMENT ON COLUMN annotations.root_source IS 'What root_id follows from; NULL when it is NULL.';
+COMMENT ON COLUMN annotations.root_source IS 'What root_id follows from: the supervoxel, typed; that of a CAVE point or synapse at the position; that of the segmentation at the position; the typed root; its lineage. NULL when root_id is NULL.';
 COMMENT ON COLUMN annotations.supervoxel_id IS 'Anchor supervoxel as it stands in the SeaTable; NULL for none.';
 COMMENT ON COLUMN annotations.supervoxel_id_used IS 'Supervoxel that root_id follows from: the typed one, else the one found at the position.';
-COMMENT ON COLUMN annotations.findings IS 'Of merged_at_as_of, duplicate_annotations, inconsistent_annotations, damaged_id: what is the matter with the row; empty when nothing is.';
+COMMENT ON COLUMN annotations.findings IS 'Of merged_at_as_of, duplicate_annotations, inconsistent_annotations, damaged_id; of rows that only their position could place: position_in_background, position_outside (of the segmentation), position_not_looked_up: what is the matter with the row; empty when nothing is.';
 COMMENT ON COLUMN annotations.side IS 'left or right, as typed.';
 COMMENT ON COLUMN annotations.flow IS 'afferent, intrinsic, efferent, as typed.';
 COMMENT ON COLUMN annotations.super_class IS 'Coarsest class, as typed.';

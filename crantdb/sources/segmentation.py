@@ -85,7 +85,6 @@ class _Reading:
 
     def __init__(self, is_inside: NDArray[np.bool_]) -> None:
         self.failures: list[str] = []
-        self.done = 0
         self._files = 0
         self._found = np.zeros(len(is_inside), dtype=np.int64)
         self._is_inside = is_inside
@@ -102,7 +101,6 @@ class _Reading:
             self._found[part.rows] = part.supervoxels
             self._is_read[part.rows] = True
             self._files += 1
-            self.done += len(part.rows)
         elif part.failure:
             self.failures.append(part.failure)
 
@@ -117,6 +115,7 @@ class Segmentation:
     """A segmentation that can be read. Made by `open_segmentation`.
 
     Attributes:
+        source: its address, as the datastack names it.
         grid: its voxels.
         box: reads the labels of a box of voxels; from one corner up to, not including, the other.
         parallel: files at a time at the most.
@@ -125,6 +124,7 @@ class Segmentation:
         secret: text that may appear in no message.
     """
 
+    source: str
     grid: VoxelGrid
     box: Box
     parallel: int
@@ -132,12 +132,12 @@ class Segmentation:
     stop: threading.Event
     secret: str | None = field(default=None, repr=False)
 
-    def at(self, positions_nm: NDArray[np.float64], heard: Callable[[int, int], None]) -> Places:
+    def at(self, positions_nm: NDArray[np.float64], heard: Callable[[int], None]) -> Places:
         """Return what is at positions. A failure of the source ends in positions that were not read.
 
         Args:
             positions_nm: x, y, z in nm, shape (n, 3). A position is in the voxel that begins at or before it.
-            heard: told, as each file comes, how many positions are done, and of how many.
+            heard: told of how many further positions the answer is known, as each file comes.
 
         Raises:
             Interrupted: when `stop` was set.
@@ -150,7 +150,7 @@ class Segmentation:
             with quiet():
                 for part in self._parts(voxels, rows, reading):
                     reading.take(part)
-                    heard(reading.done, len(rows))
+                    heard(len(part.rows))
         except ServiceUnavailable as error:
             reading.failures.append(str(error))
         return reading.places()
@@ -237,7 +237,8 @@ def _opened(cave: Cave, library: ModuleType, source: str, info: dict[str, Any] |
         labels = volume.download(library.Bbox(low.tolist(), high.tolist()), mip=mip)
         return np.asarray(labels)[..., 0]
 
-    return Segmentation(grid, box, options.parallel, options.timeout_s, cave.transport.stop, secret)
+    named = str(cave.info["segmentation_source"])
+    return Segmentation(named, grid, box, options.parallel, options.timeout_s, cave.transport.stop, secret)
 
 
 def _watershed_mip(info: dict[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """The rules by which annotations get their root and status, as statements over tables on a connection.
 
-Read: `typed` (a row a SeaTable row), `root_ids`, `typed_roots`, `held`, `lineage_ends`, `roots_later`, `typed_later`.
+Read: `typed` (a row a SeaTable row), `root_ids`, `found_at`, `unfound`, `typed_roots`, `held`, `lineage_ends`,
+`roots_later`, `typed_later`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ SELECT
     typed._id,
     coalesce(own.supervoxel_id, found.supervoxel_id) AS supervoxel_id,
     coalesce(own.root_id, found.root_id) AS root_id,
-    CASE WHEN own.root_id IS NOT NULL THEN 'supervoxel' WHEN found.root_id IS NOT NULL THEN 'position' END AS source
+    CASE WHEN own.root_id IS NOT NULL THEN 'supervoxel' WHEN found.root_id IS NOT NULL THEN at_position.source END AS source
 FROM main.typed AS typed
 LEFT JOIN main.root_ids AS own ON own.supervoxel_id = typed.supervoxel_id AND own.root_id > 1
 LEFT JOIN main.found_at AS at_position ON at_position._id = typed._id
@@ -88,12 +89,14 @@ SELECT
                 WHEN grouped.later_roots <= 1 AND grouped.sharing > 1 THEN 'duplicate_annotations'
             END,
             CASE WHEN annotated.is_inconsistent THEN 'inconsistent_annotations' END,
-            CASE WHEN annotated.root_is_damaged OR annotated.other_is_damaged THEN 'damaged_id' END
+            CASE WHEN annotated.root_is_damaged OR annotated.other_is_damaged THEN 'damaged_id' END,
+            unfound.finding
         ],
         lambda finding: finding IS NOT NULL
     ) AS findings
 FROM main.annotated AS annotated
 LEFT JOIN grouped ON grouped._id = annotated._id
+LEFT JOIN main.unfound AS unfound ON unfound._id = annotated._id
 """
 """The rows of `annotations`. Of rows that share a root: those that have several roots later, by their supervoxels or
 by what was typed, were parted since; those that have one, or that nothing tells apart, are one neuron annotated twice."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crantdb.sources.chunkedgraph import Chunkedgraph
     from crantdb.sync.coming import Coming, Made, Opened, Readable
 
+    from crantdb.sync.in_segmentation import Opener
 DEFAULT_TABLE = "CRANTb_meta"
 
 MOST_FILES = 16
@@ -37,6 +38,7 @@ LOGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "root_anchors": ("root_id", "supervoxel_id"),
         "root_overlaps": ("one_version", "two_version", "one_root_id", "two_root_id"),
     }
+        "position_supervoxels": ("segmentation", "x_nm", "y_nm", "z_nm"),
 )
 """The logs that a sync appends to, and what each is sorted by."""
 
@@ -73,17 +75,24 @@ class Derived:
     messages: list[str] = field(default_factory=list)
 
 
-def derive(coming: Coming, graph: Chunkedgraph | None, annotated: Annotated | None = None) -> Derived:
+def derive(
+    coming: Coming,
+    graph: Chunkedgraph | None,
+    annotated: Annotated | None = None,
+    *,
+    opener: Opener | None = None,
+) -> Derived:
     """Make what a commit holds beside its mirrored tables; every root in it is of the version's moment.
 
-    The tables are `annotations`, `neurons`, `root_ids` and `cell_ids`; the logs `root_history`, `root_anchors` and
-    `root_overlaps` gain rows.
+    The tables are `annotations`, `neurons`, `root_ids` and `cell_ids`; the logs `root_history`, `root_anchors`,
+    `root_overlaps` and `position_supervoxels` gain rows.
 
     Args:
         coming: what the commit is to hold.
         graph: the datastack's chunkedgraph; None for a datastack without one.
         annotated: how the lab's annotations are read.
 
+        opener: opens the segmentation, for positions that no table has a point at; None when it is not to be asked.
     Raises:
         SourceError: when the chunkedgraph does not answer: nothing can be committed, and the message says so.
         ValidationError: when an annotation would be lost, or a declared constraint breaks.
@@ -95,7 +104,7 @@ def derive(coming: Coming, graph: Chunkedgraph | None, annotated: Annotated | No
         there.con.execute("SET TimeZone = 'UTC'")
         table = there.table("seatable", annotated.table)
         try:
-            _make(coming, there, graph, annotated, result)
+            _make(coming, there, graph, annotated, result, opener=opener)
         except SourceError as error:
             stale = "annotations and root ids" if table is not None else "root ids"
             msg = (
@@ -127,12 +136,14 @@ def _make(
     annotated: Annotated,
     result: Derived,
 ) -> None:
+    *,
+    opener: Opener | None,
     """Make every table, in the order in which they need each other."""
     table = there.table("seatable", annotated.table)
     carried_supervoxels(coming, there)
     unread = read_typed(there, table, annotated.mapped)
     asked = resolve(coming, there, graph)
-    found_at_positions(coming, there, graph)
+    unfound = found_at_positions(coming, there, graph, opener)
     wrong = check_cave(coming, there, graph)
     cells(coming, there, annotated.backup_cells)
     events = Events()
@@ -167,12 +178,13 @@ def _make(
                 there,
                 "annotations",
                 order=("_id",),
-                completeness="derived",
+                completeness=unfound.completeness,
                 exceptions=_counted(there) | unread,
             ),
             staged(coming, there, "neurons", order=("root_id",), key="root_id", completeness="derived"),
         ]
     _anchors(coming, there)
+        result.messages += [] if unfound.message is None else [unfound.message]
     overlaps(coming, there)
     append(there, events)
     for log, order in LOGS.items():

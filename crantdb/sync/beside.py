@@ -10,6 +10,7 @@ import duckdb
 
 from crantdb.errors import ConfigError, NotServed
 from crantdb.sources.chunkedgraph import open_chunkedgraph
+from crantdb.sources.segmentation import open_segmentation
 from crantdb.sync.annotation_columns import FIELDS, Mapped
 from crantdb.sync.annotations import DEFAULT_TABLE, Annotated, derive
 from crantdb.sync.coming import Coming
@@ -62,7 +63,13 @@ class Deriving:
             f"and comparing them with those of other versions"
         )
         try:
-            made = derive(self._coming(change), self._chunkedgraph(change), self._annotated())
+            cave = self._asked(change)
+            made = derive(
+                self._coming(change),
+                None if cave is None else _chunkedgraph(cave),
+                self._annotated(),
+                opener=None if cave is None else lambda: open_segmentation(cave),
+            )
         except (
             duckdb.IOException
         ):  # staged files are gone: where the LOCK does not hold, another sync took them up
@@ -117,8 +124,8 @@ class Deriving:
         only = named[0] if named is not None and len(named) == 1 else DEFAULT_TABLE
         return Annotated(said.table or only, Mapped(said.columns, said.voxel_nm), said.backup_cells)
 
-    def _chunkedgraph(self, change: Change) -> Chunkedgraph | None:
-        """Return the datastack's chunkedgraph; None when it has none.
+    def _asked(self, change: Change) -> Cave | None:
+        """Return the datastack whose chunkedgraph is to be asked; None when none is.
 
         Nor where it does not say what it is, as long as there are no annotations, whose roots only it knows.
         """
@@ -126,8 +133,12 @@ class Deriving:
         theirs = [*parent, *(valid.staged.key.schema for valid, _ in change.shared)]
         if change.chunkedgraph is None and not any(key.startswith("seatable") for key in theirs):
             return None
-        cave = self.open_cave()
-        try:
-            return None if cave is None else open_chunkedgraph(cave)
-        except NotServed:
-            return None
+        return self.open_cave()
+
+
+def _chunkedgraph(cave: Cave) -> Chunkedgraph | None:
+    """Return a datastack's chunkedgraph; None when it has none."""
+    try:
+        return open_chunkedgraph(cave)
+    except NotServed:
+        return None

@@ -1,31 +1,48 @@
-"""Supervoxels of annotations that have only a position: those of a point or a synapse at the very same place."""
+"""Supervoxels of annotations that have only a position: of a point or synapse at that very place, else of its voxel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crantdb.sources.segmentation import GRAPHENE
+from crantdb.sync.in_segmentation import Unfound, declare_answers, look_in_segmentation
 from crantdb.sync.making import fill
-from crantdb.sync.roots import ANNOTATION, bound_points, column, is_synapses, put
+from crantdb.sync.roots import ANNOTATION, believe_cave, bound_points, column, is_synapses, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crantdb.sources.chunkedgraph import Chunkedgraph
     from crantdb.sync.coming import Coming, Opened, Readable
+    from crantdb.sync.in_segmentation import Opener
 
 
-def found_at_positions(coming: Coming, there: Opened, graph: Chunkedgraph | None) -> None:
-    """Make `found_at (_id, supervoxel_id)` of the rows in `typed` without a supervoxel that is in a root.
+def found_at_positions(
+    coming: Coming, there: Opened, graph: Chunkedgraph | None, opener: Opener | None
+) -> Unfound:
+    """Make `found_at (_id, supervoxel_id, source)` of the rows in `typed` without a supervoxel that is in a root.
 
-    Looked for among the points of CAVE's tables, then among both ends of synapses. Roots of what is found are
-    put into `root_ids`. Where no table has a point at the place, the row stays unresolved, and says so.
+    Looked for among the points of CAVE's tables, then among both ends of synapses, then in the segmentation. Roots
+    of what is found are put into `root_ids`. A row whose position nothing is found at stays unresolved; `unfound`
+    says why.
+
+    Args:
+        coming: what the commit is to hold.
+        there: its tables.
+        graph: the chunkedgraph; None for a datastack without one.
+        opener: opens the segmentation; None when it is not to be asked.
+
+    Returns:
+        How many stay unresolved, and why.
 
     Raises:
-        SourceError: when the chunkedgraph does not answer.
+        SourceError: when the chunkedgraph does not answer; the segmentation's failures are no errors.
+        Interrupted: when asked to stop.
     """
-    there.con.execute("CREATE TABLE main.found_at (_id VARCHAR, supervoxel_id BIGINT)")
+    there.con.execute("CREATE TABLE main.found_at (_id VARCHAR, supervoxel_id BIGINT, source VARCHAR)")
+    declare_answers(there)
     if not there.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'typed' AND schema_name = 'main'"):
-        return
+        return Unfound({})
     there.con.execute(
         "CREATE TABLE main.unplaced AS SELECT _id, position_x_nm, position_y_nm, position_z_nm FROM main.typed "
         "WHERE position_x_nm IS NOT NULL AND NOT EXISTS (FROM main.root_ids AS known "
@@ -38,13 +55,16 @@ def found_at_positions(coming: Coming, there: Opened, graph: Chunkedgraph | None
             f'unplaced.position_{axis}_nm = place."{name}_position_{axis}" * {size}'
             for axis, size in zip("xyz", sizes, strict=True)
         ]
+        supervoxel = f'"{name}_supervoxel_id"'
         there.con.execute(
-            f'INSERT INTO main.found_at SELECT unplaced._id, min(place."{name}_supervoxel_id") '
+            f"INSERT INTO main.found_at SELECT unplaced._id, min(place.{supervoxel}), 'position' "
             f"FROM {table.relation} AS place JOIN main.unplaced AS unplaced ON {' AND '.join(nm)} "
-            f'WHERE place."{name}_supervoxel_id" > 1 '
+            f"WHERE place.{supervoxel} > 1 "
             f"AND unplaced._id NOT IN (SELECT _id FROM main.found_at) GROUP BY unplaced._id"
         )
+    unfound = look_in_segmentation(coming, there, opener)
     _resolve_found(coming, there, graph)
+    return unfound
 
 
 _LEFT = "SELECT 1 FROM main.unplaced ANTI JOIN main.found_at USING (_id) LIMIT 1"
@@ -69,6 +89,7 @@ def _resolve_found(coming: Coming, there: Opened, graph: Chunkedgraph | None) ->
         f"INSERT INTO main.carried SELECT DISTINCT supervoxel_id, {ANNOTATION} FROM main.found_at"
     )
     if graph is None:
+        _resolve_without(coming, there)
         return
     wanted = column(
         there,
@@ -76,3 +97,20 @@ def _resolve_found(coming: Coming, there: Opened, graph: Chunkedgraph | None) ->
     )
     put(there, "resolved", supervoxel_id=wanted, root_id=graph.roots_of(wanted, coming.as_of))
     fill(there.con, "root_ids", "SELECT * FROM resolved")
+
+
+def _resolve_without(coming: Coming, there: Opened) -> None:
+    """Put what is found into `root_ids` where no chunkedgraph is asked: by CAVE's tables.
+
+    In a flat segmentation each object is its own root, for ever.
+    """
+    if not there.rows("SELECT 1 FROM main.found_at LIMIT 1"):
+        return
+    believe_cave(there)
+    if not str(coming.info.get("segmentation_source") or GRAPHENE).startswith(GRAPHENE):
+        fill(
+            there.con,
+            "root_ids",
+            "SELECT DISTINCT supervoxel_id, supervoxel_id AS root_id FROM main.found_at "
+            "ANTI JOIN main.root_ids USING (supervoxel_id) WHERE source = 'segmentation'",
+        )
