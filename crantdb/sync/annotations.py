@@ -183,8 +183,8 @@ def _make(
             ),
             staged(coming, there, "neurons", order=("root_id",), key="root_id", completeness="derived"),
         ]
-    _anchors(coming, there)
         result.messages += [] if unfound.message is None else [unfound.message]
+    _anchors(coming, there)
     overlaps(coming, there)
     append(there, events)
     for log, order in LOGS.items():
