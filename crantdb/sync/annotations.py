@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from crantdb.sources.chunkedgraph import Chunkedgraph
     from crantdb.sync.coming import Coming, Made, Opened, Readable
-
     from crantdb.sync.in_segmentation import Opener
+
 DEFAULT_TABLE = "CRANTb_meta"
 
 MOST_FILES = 16
@@ -37,8 +37,8 @@ LOGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "root_history": ("happened_at", "event", "root_id"),
         "root_anchors": ("root_id", "supervoxel_id"),
         "root_overlaps": ("one_version", "two_version", "one_root_id", "two_root_id"),
-    }
         "position_supervoxels": ("segmentation", "x_nm", "y_nm", "z_nm"),
+    }
 )
 """The logs that a sync appends to, and what each is sorted by."""
 
@@ -91,8 +91,8 @@ def derive(
         coming: what the commit is to hold.
         graph: the datastack's chunkedgraph; None for a datastack without one.
         annotated: how the lab's annotations are read.
-
         opener: opens the segmentation, for positions that no table has a point at; None when it is not to be asked.
+
     Raises:
         SourceError: when the chunkedgraph does not answer: nothing can be committed, and the message says so.
         ValidationError: when an annotation would be lost, or a declared constraint breaks.
@@ -135,9 +135,9 @@ def _make(
     graph: Chunkedgraph | None,
     annotated: Annotated,
     result: Derived,
-) -> None:
     *,
     opener: Opener | None,
+) -> None:
     """Make every table, in the order in which they need each other."""
     table = there.table("seatable", annotated.table)
     carried_supervoxels(coming, there)
