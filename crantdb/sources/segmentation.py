@@ -193,7 +193,7 @@ def open_segmentation(cave: Cave) -> Segmentation:
     if not source:
         msg = f"{cave.datastack} names no segmentation"
         raise NotServed(msg)
-    library = _library()
+    library = check_installed()
     if not source.startswith(GRAPHENE):
         return _opened(cave, library, source, None)
     return _opened(cave, library, source, cave.chunkedgraph_info())
@@ -248,8 +248,8 @@ def _watershed_mip(info: dict[str, Any]) -> int:
     return mip if isinstance(mip, int) else 0
 
 
-def _library() -> ModuleType:
-    """Return cloud-volume.
+def check_installed() -> ModuleType:
+    """Return cloud-volume; it is loaded here, and nowhere else.
 
     Raises:
         ConfigError: when it is not installed, or does not load.

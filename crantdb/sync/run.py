@@ -10,6 +10,7 @@ from crantdb.errors import ConfigError, SourceError
 from crantdb.sync import cave as from_cave
 from crantdb.sync.beside import Deriving
 from crantdb.sync.inventory import clear_committed, clear_shared, parent_of
+from crantdb.sync.positions_due import due_now, settles_some
 from crantdb.sync.progress import Silence
 from crantdb.sync.registration import keep_registered
 from crantdb.sync.seatable import part as from_seatable
@@ -105,17 +106,19 @@ def sync(
             )
         if seatable is not None:
             theirs = _annotations(seatable, warehouse, config, parent, progress, beside=cave is not None)
-        snapshot = parent
-        if (ours is not None and ours.is_news(parent)) or (theirs is not None and theirs.is_news):
+        snapshot, opener = parent, _opener(cave, open_cave)
+        version = None if ours is None else ours.selection.version
+        is_news = (ours is not None and ours.is_news(parent)) or (theirs is not None and theirs.is_news)
+        if is_news or due_now(parent, None if version is None else version.number, opener):
             change = _change(cave, config, parent, ours, theirs, progress=progress)
-            deriving = Deriving(warehouse, config, _opener(cave, open_cave), memory_bytes, progress)
-            change = deriving.complete(change)
-            if cave is not None and ours is not None:
-                cave.check_version(ours.selection.version)
-            snapshot = commit(warehouse, change)
+            change = Deriving(warehouse, config, opener, memory_bytes, progress).complete(change)
             made = [valid.staged.key for valid, _ in change.tables]
+            if is_news or settles_some(change, parent):
+                if cave is not None and version is not None:
+                    cave.check_version(version)
+                snapshot = commit(warehouse, change)
+                progress.say(f"committed snapshot {snapshot.number}")
             clear(warehouse, made if ours is None else [*made, *ours.keys])
-            progress.say(f"committed snapshot {snapshot.number}")
         clear_shared(warehouse)
     assert snapshot is not None  # noqa: S101 - a sync without a parent always commits
     keep_registered(warehouse, snapshot)
