@@ -151,6 +151,7 @@ def _matrix(con: duckdb.DuckDBPyConnection, wanted: Any, given: dict[str, Any]) 
         "min_size": given["min_size"],
         "clean": not given["keep_autapses"],
         "region": given["region"],
+        "update_ids": False,
         "order": NestedMatrix.order(types=order[0] if order == ["size"] else order or "label"),
     }
     types = given["types"] or None

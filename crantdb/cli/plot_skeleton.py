@@ -12,7 +12,7 @@ from crantdb.cli.settings import Settings, verb
 from crantdb.cli.swc import making
 from crantdb.errors import BadArgument
 from crantdb.warehouse.catalog import connect
-from crantdb.warehouse.durable import new_file
+from crantdb.warehouse.durable import file_asked_for
 
 _FORMATS = frozenset({".png", ".pdf", ".svg"})
 
@@ -56,6 +56,6 @@ def skeleton_verb(
     options = SkeletonOptions(how["method"], how["missing"], how["heal"], how["reroot"], how["prune_nm"])
     made = get_l2_skeletons(con, wanted, options, attach_synapses=how["synapses"], update_ids=False)
     figure = draw_skeletons(made, title=how["title"])
-    with new_file(path.absolute()) as handle:
+    with file_asked_for(path) as handle:
         figure.savefig(handle, dpi=200, format=path.suffix[1:].lower())
     settings.say(f"wrote {path}: {len(made):,} neurons")

@@ -8,7 +8,7 @@ import click
 import pyarrow.parquet as pq
 
 from crantdb.cli.output import output_for
-from crantdb.warehouse.durable import new_file
+from crantdb.warehouse.durable import file_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def write_parquet(reader: Any, path: Path) -> int:  # noqa: ANN401 - pyarrow is 
     """Write a result to a Parquet file, whole or not at all; return its rows."""
     written = 0
     with (
-        new_file(path.absolute()) as handle,
+        file_asked_for(path) as handle,
         pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer,
     ):
         for batch in reader:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_NO_PLACE = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
@@ -105,6 +106,23 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         finally:
             partial.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def file_asked_for(path: Path) -> Iterator[BinaryIO]:
+    """Write a file where somebody asked for it, as `new_file`; a path where no file can be is a stated failure too.
+
+    Raises:
+        StorageError: when the disk refuses, or the path is a folder, or leads through a file.
+    """
+    try:
+        with new_file(path.absolute()) as handle:
+            yield handle
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        msg = f"cannot write {path}: {error.strerror}. Give the path of a file"
+        raise StorageError(msg) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

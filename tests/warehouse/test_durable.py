@@ -14,6 +14,7 @@ import pytest
 from crantdb.errors import StorageError
 from crantdb.warehouse.durable import (
     HashingFile,
+    file_asked_for,
     link_new,
     neighbour,
     new_file,
@@ -92,6 +93,19 @@ def test_a_failure_leaves_nothing(tmp_path: Path, failure: BaseException) -> Non
         raise failure
     assert names(tmp_path) == ["file"]
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below", "n" * 300])
+def test_a_path_where_no_file_can_be_is_said(tmp_path: Path, place: str) -> None:
+    """A folder, a path through a file and a name that is too long are stated failures, and leave nothing."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(StorageError, match="cannot write"), file_asked_for(tmp_path / place) as handle:
+        handle.write(b"new")
+    assert names(tmp_path) == ["file", "folder"]
+    with file_asked_for(tmp_path / "new" / "file") as handle:
+        handle.write(b"new")
+    assert (tmp_path / "new" / "file").read_bytes() == b"new"
 
 
 def test_a_full_disk_is_a_stated_failure_that_leaves_nothing(tmp_path: Path) -> None:

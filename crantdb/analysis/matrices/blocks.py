@@ -121,7 +121,7 @@ class BlockMatrix:
         """Draw the matrix as a heatmap.
 
         Args:
-            output_path: where to save the picture (its ending says the format); None: it is only returned.
+            output_path: where to save the picture, a .png, .pdf or .svg; None: it is only returned.
             level: ``neuron``, ``type_sum`` or ``type_mean``.
             figsize: width and height in inches; by default as the content needs.
             show_neuron_labels: at the level of neurons, label each with its id instead of each block with its type.
@@ -136,6 +136,7 @@ class BlockMatrix:
 
         Raises:
             BadArgument: when a value is none of those allowed, or nothing is left to draw.
+            StorageError: when the picture cannot be written there.
         """
         from crantdb.analysis.matrices.drawing import draw  # noqa: PLC0415 - matplotlib is heavy
 

@@ -20,6 +20,7 @@ from crantdb.analysis.matrices.page import (
     page_of,
 )
 from crantdb.errors import BadArgument
+from crantdb.warehouse.durable import file_asked_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     from crantdb.analysis.matrices.axis import Axis
     from crantdb.analysis.matrices.blocks import BlockMatrix, Level
+
+FORMATS = (".png", ".pdf", ".svg")
+"""The kinds of pictures, by the ending of their names."""
 
 INK, PALE = "#1f2933", "#c3cbd3"
 COLOURS = ("#c6dcec", "#9cc3df", "#4f94c4", "#1f5f99", "#0c2c54")
@@ -43,7 +47,12 @@ def draw(
 
     Raises:
         BadArgument: when a setting is none of those allowed, or nothing is left to draw.
+        StorageError: when the picture cannot be written where it is asked for.
     """
+    path = None if output_path is None else Path(output_path)
+    if path is not None and path.suffix.lower() not in FORMATS:
+        msg = f"{path} is no picture by its name: end it in {', '.join(FORMATS)}"
+        raise BadArgument(msg)
     panel = panel_of(matrix, level, look)
     page = page_of(panel, look)
     figure, axes, bar = _canvas(page, look)
@@ -63,10 +72,9 @@ def draw(
     _numbers(axes, panel, picture, page.cell)
     unit = panel.unit if together == 1 else f"{panel.unit} (strongest of {together} x {together} pairs)"
     _scale_bar(bar, picture, unit, np.issubdtype(panel.array.dtype, np.integer))
-    if output_path is not None:
-        path = Path(output_path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=200)
+    if path is not None:
+        with file_asked_for(path) as handle:
+            figure.savefig(handle, dpi=200, format=path.suffix[1:].lower())
     return figure, axes
 
 
@@ -297,12 +305,13 @@ def _write_unit(bar: Axes, unit: str) -> None:
 
 def _scale_bar(bar: Axes, picture: AxesImage, unit: str, whole: bool) -> None:
     """Draw the scale."""
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - matplotlib is heavy
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter  # noqa: PLC0415 - matplotlib is heavy
 
     made = bar.figure.colorbar(picture, cax=bar)
     _write_unit(bar, unit)
     bar.tick_params(colors=INK, labelsize=10, length=3)
     if whole and type(picture.norm).__name__ == "Normalize":
         bar.yaxis.set_major_locator(MaxNLocator(7, integer=True))
+        bar.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     made.outline.set_edgecolor(INK)
     made.outline.set_linewidth(0.6)

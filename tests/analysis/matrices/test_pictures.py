@@ -12,7 +12,7 @@ from crantdb.analysis.matrices.collection import All, NeuropilCollection
 from crantdb.analysis.matrices.directed import DirectedNestedMatrix
 from crantdb.analysis.matrices.drawing import MOST_DOTS, visible
 from crantdb.analysis.matrices.nested import NestedMatrix
-from crantdb.errors import BadArgument
+from crantdb.errors import BadArgument, StorageError
 from tests.analysis.matrices.frames import ROOT, annotated, edge_list
 
 if TYPE_CHECKING:
@@ -145,6 +145,19 @@ def test_a_picture_is_saved(matrix: NestedMatrix, tmp_path: Path, ending: str) -
     beginning = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[ending]
     assert path.read_bytes().startswith(beginning)
     assert plt.get_fignums() == []
+
+
+def test_a_name_that_is_no_pictures_is_refused(matrix: NestedMatrix, tmp_path: Path) -> None:
+    """An ending that is no picture's, or none, and a path that is a folder are stated failures; nothing is written."""
+    for name in ("picture", "picture.xyz", "picture.png.gz"):
+        with pytest.raises(BadArgument, match=r"end it in \.png"):
+            matrix.plot(tmp_path / name)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(StorageError, match="cannot write"):
+        matrix.plot(tmp_path / "folder.png", level="type_sum")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
+    matrix.plot(tmp_path / "PICTURE.PNG", level="type_sum")
+    assert (tmp_path / "PICTURE.PNG").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_matrix_of_nothing_but_zeros_is_drawn(tmp_path: Path) -> None:
