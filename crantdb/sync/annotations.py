@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from crantdb.errors import BadResponse, NotServed, SourceError, ValidationError
 from crantdb.sync import annotation_rules as rules
+from crantdb.sync.anchors import anchors
 from crantdb.sync.annotation_cells import read_typed
 from crantdb.sync.annotation_columns import Mapped
 from crantdb.sync.coming import opened
-from crantdb.sync.making import declare, fill, staged
+from crantdb.sync.making import fill, staged
 from crantdb.sync.positions import found_at_positions
 from crantdb.sync.root_history import Events, append, edits_since
 from crantdb.sync.root_overlaps import overlaps
-from crantdb.sync.roots import ANNOTATION, carried_supervoxels, cells, check_cave, resolve
+from crantdb.sync.roots import carried_supervoxels, cells, check_cave, resolve
 from crantdb.sync.typed_later import typed_later
 from crantdb.sync.typed_roots import look_at_typed_roots, roots_later
 
@@ -184,7 +185,7 @@ def _make(
             staged(coming, there, "neurons", order=("root_id",), key="root_id", completeness="derived"),
         ]
         result.messages += [] if unfound.message is None else [unfound.message]
-    _anchors(coming, there)
+    anchors(coming, there, graph)
     overlaps(coming, there)
     append(there, events)
     for log, order in LOGS.items():
@@ -258,40 +259,3 @@ def _history(coming: Coming, there: Opened, graph: Chunkedgraph, events: Events,
         edits_since(coming, there, graph, events)
     except (BadResponse, NotServed) as error:
         result.messages.append(f"note: the history of roots was not continued: {error}")
-
-
-def _anchors(coming: Coming, there: Opened) -> None:
-    """Make `root_anchors`: supervoxels seen in roots that the log does not have yet."""
-    declare(there.con, "root_anchors")
-    log = there.table("history", "root_anchors")
-    known = "" if log is None else f"ANTI JOIN {log.relation} AS known USING (root_id, supervoxel_id)"
-    at = coming.as_of.astimezone(UTC).replace(tzinfo=None)
-    fill(
-        there.con,
-        "root_anchors",
-        f"""
-        SELECT root_id, supervoxel_id, rank, seen_at FROM (
-            SELECT root_id, supervoxel_id, min(rank) AS rank, min(seen_at) AS seen_at
-            FROM (
-                SELECT root_ids.root_id, carried.supervoxel_id, carried.rank, TIMESTAMP '{at}' AS seen_at
-                FROM main.carried AS carried JOIN main.root_ids AS root_ids USING (supervoxel_id)
-                WHERE root_ids.root_id > 1
-                {_HELD if _has(there, "held") else ""}
-            )
-            GROUP BY ALL
-        ) {known}
-        """,
-    )
-
-
-_HELD = f"""
-                UNION ALL
-                SELECT root_id, supervoxel_id, {ANNOTATION}, seen_at FROM main.held WHERE root_id > 1
-"""
-
-
-def _has(there: Opened, table: str) -> bool:
-    """Tell whether a table of `main` was made."""
-    return bool(
-        there.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = ? AND schema_name = 'main'", [table])
-    )

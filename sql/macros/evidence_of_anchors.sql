@@ -2,11 +2,15 @@
 -- Of the annotations' anchors, nuclei and other points, the best sort that a root has. One row a root and new root.
 CREATE OR REPLACE MACRO evidence_of_anchors(of_roots) AS TABLE
     WITH wanted AS MATERIALIZED (SELECT DISTINCT given.one AS root_id FROM (SELECT unnest(of_roots) AS one) AS given),
-    counted AS (
-        SELECT anchors.root_id, places.root_id AS new_id, anchors.rank, count(*) AS votes
+    held AS MATERIALIZED (
+        SELECT anchors.root_id, anchors.supervoxel_id, anchors.rank
         FROM root_anchors AS anchors
         SEMI JOIN wanted ON wanted.root_id = anchors.root_id
-        JOIN root_ids AS places ON places.supervoxel_id = anchors.supervoxel_id
+    ),
+    counted AS (
+        SELECT held.root_id, places.root_id AS new_id, held.rank, count(*) AS votes
+        FROM held
+        JOIN places_of((SELECT list(DISTINCT held.supervoxel_id) FROM held)) AS places ON places.supervoxel_id = held.supervoxel_id
         WHERE places.root_id > 1
         GROUP BY ALL
     )

@@ -4,8 +4,7 @@ CREATE OR REPLACE MACRO roots_of_things(of_ids) AS TABLE
     WITH wanted AS MATERIALIZED (SELECT DISTINCT given.one AS id FROM (SELECT unnest(of_ids) AS one) AS given),
     placed AS MATERIALIZED (
         SELECT places.supervoxel_id AS id, places.root_id AS new_id
-        FROM root_ids AS places
-        SEMI JOIN wanted ON wanted.id = places.supervoxel_id
+        FROM places_of((SELECT list(wanted.id) FROM wanted)) AS places
     ),
     others AS MATERIALIZED (
         SELECT wanted.id FROM wanted ANTI JOIN placed ON placed.id = wanted.id WHERE id_layer(wanted.id) = 1

@@ -24,6 +24,11 @@ CREATE OR REPLACE MACRO standing_roots(of_roots) AS TABLE
     UNION
     SELECT wanted.root_id FROM wanted SEMI JOIN root_ids AS found ON found.root_id = wanted.root_id
     UNION
+    SELECT anchors.root_id
+    FROM root_anchors AS anchors
+    SEMI JOIN wanted ON wanted.root_id = anchors.root_id
+    JOIN snapshot AS here ON here.as_of = anchors.seen_at
+    UNION
     SELECT lives.root_id
     FROM root_lives AS lives
     SEMI JOIN wanted ON wanted.root_id = lives.root_id

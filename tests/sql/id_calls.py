@@ -59,6 +59,7 @@ CALLS: Mapping[str, tuple[str, Callable[[str], list[tuple[Any, ...]]]]] = Mappin
         "evidence_of_synapses": (f"FROM {{s}}.evidence_of_synapses({[*_ONE_OF_EACH]})", _NOTHING),
         "evidence_of_lineage": (f"FROM {{s}}.evidence_of_lineage({[*_ONE_OF_EACH]})", _NOTHING),
         "evidence_of_l2": (f"FROM {{s}}.evidence_of_l2({[*_ONE_OF_EACH]})", _NOTHING),
+        "places_of": (f"FROM {{s}}.places_of([{_THIRD}])", _NOTHING),
         "roots_of_things": (
             f"FROM {{s}}.roots_of_things([{_THIRD}])",
             lambda s: [(_THIRD, ROOT + _SHIFT[s] + 3, "supervoxel")],
