@@ -50,6 +50,11 @@ class BlockMatrix:
             raise AttributeError(msg)
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        """Refuse to take away from what was built."""
+        msg = f"{type(self).__name__}.{name} cannot be deleted: a nested matrix is read-only"
+        raise AttributeError(msg)
+
     def __repr__(self) -> str:
         rows, columns = self._values.shape
         blocks = len(self.rows.boundaries), len(self.columns.boundaries)

@@ -95,10 +95,10 @@ def _pandas_type(labels: Sequence[int | str]) -> str:
 
 
 def frozen(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of an array that cannot be written to."""
+    """Return a copy of an array that cannot be written to: a view, whose flag cannot be turned back."""
     copy = np.array(values, copy=True, order="C")
     copy.setflags(write=False)
-    return copy
+    return copy.view()
 
 
 def numbers_of(values: object, shape: tuple[int, int]) -> NDArray[Any]:

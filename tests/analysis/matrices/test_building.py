@@ -183,12 +183,16 @@ def test_a_matrix_cannot_be_changed() -> None:
     ):
         with pytest.raises(ValueError, match="read-only"):
             array[0, 0] = 5
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.setflags(write=True)
     with pytest.raises(TypeError):
         matrix.type_boundaries["B"] = (0, 1)  # type: ignore[index]
     with pytest.raises(TypeError):
         matrix.neuron_to_type[1] = "B"  # type: ignore[index]
     with pytest.raises(AttributeError, match="read-only"):
         matrix.weight = "sizes"
+    with pytest.raises(AttributeError, match="read-only"):
+        del matrix.weight
     frame = matrix.matrix.pandas()
     frame.iloc[0, 1] = 77
     assert matrix.array[0, 1] == 1
