@@ -48,13 +48,16 @@ def named_regions(
     """Return regions as a list, or None for all.
 
     Raises:
-        BadArgument: when one is not there, with those that are.
+        BadArgument: when one is not there, with those that are; when the list is empty, which is not all.
         NoSuchTable, NoSuchSnapshot: as `region_names`.
     """
     there = region_names(con, materialization)
     if regions is None:
         return None
     wanted = [regions] if isinstance(regions, str) else list(regions)
+    if not wanted:
+        msg = f"an empty list names no region; None stands for all: {', '.join(there)}"
+        raise BadArgument(msg)
     unknown = [name for name in wanted if name not in there]
     if unknown:
         msg = f"no synapse lies in a region {unknown[0]!r}; regions are {', '.join(there)}"
@@ -201,6 +204,10 @@ def count_synapses_in_regions(
     counted = pl.DataFrame(long).pivot(  # noqa: PD010 - polars' own
         "region", index="root_id", values="out_synapses" if outputs else "in_synapses", maintain_order=True
     )
+    if not len(counted):
+        materialization = thresholds_and_more.get("materialization", "latest")
+        listed = named_regions(con, regions, materialization) or region_names(con, materialization)  # type: ignore[arg-type]
+        counted = counted.with_columns(pl.lit(0, pl.Int64).alias(name) for name in listed)
     return framed(counted.rename({"root_id": "neuron_id"}), output)
 
 

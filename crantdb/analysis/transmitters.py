@@ -70,7 +70,7 @@ def get_transmitter_predictions(
 
     Raises:
         NoSuchTable: when no predictions were imported, or regions are asked for and there are none.
-        BadArgument: when a region is not there.
+        BadArgument: when a region is not there, or `neuropils` names none.
         NoSuchSnapshot, NotAnId, NoMatches, QueryRefused: as every function of neurons.
 
     Warns:
@@ -106,9 +106,9 @@ def _regions(
 
 def _top(long: pl.DataFrame) -> pl.DataFrame:
     """Return the likeliest class of each neuron."""
-    top = long.filter(pl.col("place") == 1)
-    said = pl.when(pl.col("probability").is_not_null()).then(pl.col("transmitter")).alias("transmitter")
-    return top.select("root_id", said, "probability", "predicted_synapses")
+    first = long.sort("place", nulls_last=True).unique("root_id", keep="first", maintain_order=True)
+    said = pl.when(pl.col("place").is_not_null()).then(pl.col("transmitter")).alias("transmitter")
+    return first.select("root_id", said, "probability", "predicted_synapses")
 
 
 def _wide(long: pl.DataFrame, classes: Sequence[str]) -> pl.DataFrame:

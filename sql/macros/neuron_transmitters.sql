@@ -2,7 +2,7 @@
 -- a root and class; `place` 1 is the likeliest. A synapse whose classes are all 0 has no prediction and does not
 -- count. Synapses count by the weight that was imported (as much each where none was), or each as much with
 -- weighted := false; where all weights are 0 so are the means. A root asked for without a predicted synapse has
--- NULL probabilities. Autapses and root 0 are dropped unless kept. Without of_roots every root with a prediction.
+-- NULL probabilities and no place. Autapses and root 0 are dropped unless kept. Without of_roots every root with a prediction.
 CREATE OR REPLACE MACRO neuron_transmitters(
     of_roots := NULL,
     weighted := true,
@@ -87,6 +87,9 @@ CREATE OR REPLACE MACRO neuron_transmitters(
         answered.transmitter,
         answered.probability,
         answered.predicted_synapses,
-        row_number() OVER (PARTITION BY answered.root_id ORDER BY answered.probability DESC, answered.transmitter) AS place
+        CASE
+            WHEN answered.probability IS NOT NULL
+                THEN row_number() OVER (PARTITION BY answered.root_id ORDER BY answered.probability DESC, answered.transmitter)
+        END AS place
     FROM answered;
 COMMENT ON MACRO TABLE neuron_transmitters IS 'Mean transmitter probabilities of neurons over their outgoing synapses: one row a root and class, place 1 the likeliest: FROM neuron_transmitters(576460752303423489) WHERE place = 1.';

@@ -35,12 +35,12 @@ CALLS: Mapping[str, tuple[str, Callable[[str], list[tuple[object, ...]]]]] = {
         lambda s: [(pre, region, 1, 1, 1, 1) for region, pre, *_ in _pairs(s, "left")],
     ),
     "neuron_transmitters": (
-        f"FROM {{s}}.neuron_transmitters([{ROOT + 3}, 5], {KEPT}) ORDER BY root_id DESC, place",
+        f"FROM {{s}}.neuron_transmitters([{ROOT + 3}, 5], {KEPT}) ORDER BY root_id DESC, place, transmitter",
         lambda _: [
             (ROOT + 3, "gaba", 0.5, 1, 1),
             (ROOT + 3, "acetylcholine", 0.25, 1, 2),
-            (5, "acetylcholine", None, 0, 1),
-            (5, "gaba", None, 0, 2),
+            (5, "acetylcholine", None, 0, None),
+            (5, "gaba", None, 0, None),
         ],
     ),
 }

@@ -147,6 +147,10 @@ def test_counts_by_region(con: duckdb.DuckDBPyConnection, synapses: pa.Table, me
     wide = pl.DataFrame(count_synapses_in_regions(con, asked, update_ids=False))
     assert wide.columns == ["neuron_id", "ball", "lateral_horn", "other"]
     assert wide["ball"].to_list() == found.filter(pl.col("region") == "ball")["out_synapses"].to_list()
+    assert pl.DataFrame(count_synapses_in_regions(con, [])).schema == wide.schema
+    some = pl.DataFrame(count_synapses_in_regions(con, [], ["other", "ball"]))
+    assert some.schema == dict.fromkeys(("neuron_id", "other", "ball"), pl.Int64)
+    assert pl.DataFrame(get_region_synapse_counts(con, [])).schema == found.schema
 
 
 def test_matrices_by_region(con: duckdb.DuckDBPyConnection, synapses: pa.Table, meshes: Regions) -> None:
@@ -170,6 +174,21 @@ def test_matrices_by_region(con: duckdb.DuckDBPyConnection, synapses: pa.Table, 
     one = NestedMatrix.from_connection(con, region="ball", weight_mode="column")
     assert one.array.sum() == pytest.approx(inside.filter(pl.col("region") == "ball")["size"].sum())
     assert "other" not in NestedMatrix.by_region(con, include_other=False)
+
+
+ASKING = {
+    "connectivity": get_region_connectivity,
+    "counts": get_region_synapse_counts,
+    "wide": count_synapses_in_regions,
+    "matrices": lambda con, _, regions: NestedMatrix.by_region(con, regions),
+}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_no_region_is_not_every_region(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """An empty list of regions is refused: it must not stand for all of them."""
+    with pytest.raises(BadArgument, match="empty list"):
+        ASKING[name](con, [ROOT + 1], [])
 
 
 def test_a_region_that_is_not_there_is_named(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

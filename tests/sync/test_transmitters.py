@@ -124,6 +124,11 @@ def test_the_likeliest_class(con: duckdb.DuckDBPyConnection) -> None:
         f"SELECT transmitter, probability FROM neuron_transmitters({ROOT + 1}) WHERE place = 1"
     ).fetchall()
     assert (name, chance) == single.select("transmitter", "probability").row(0)
+    assert single["predicted_synapses"].to_list() == wide["predicted_synapses"].to_list()
+    nobody = con.sql(f"SELECT place, probability FROM neuron_transmitters({ROOT + 77_777})").fetchall()
+    assert nobody == [(None, None)] * len(CLASSES), "a neuron without a prediction has no likeliest class"
+    with pytest.raises(BadArgument, match="empty list"):
+        get_transmitter_predictions(con, asked, neuropils=[], update_ids=False)
 
 
 def test_of_some_neuropils_alone(
