@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import sys
-from typing import TYPE_CHECKING, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from crantdb.cli.choosing import first_column
+from crantdb.cli.id_files import ids_of
 from crantdb.cli.output import output_for
 from crantdb.cli.settings import Settings, verb
 from crantdb.warehouse.catalog import connect
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 @click.option(
     "-f",
     "--file",
-    "text_file",
-    type=click.File("r"),
+    "path",
+    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True, path_type=Path),
     help="A file of ids, one a line, or CSV (- for standard input).",
 )
 @click.option("--column", help="The column of a CSV file that holds the ids (default: the first).")
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 def ids_verb(
     settings: Settings,
     given: tuple[str, ...],
-    text_file: TextIO | None,
+    path: Path | None,
     column: str | None,
     *,
     version: int | None,
@@ -54,37 +53,37 @@ def ids_verb(
     """
     from crantdb.analysis.idmap import ids_at, ids_at_all
 
-    wanted = [*given] or _read(text_file, column)
+    wanted = _wanted(given, path, column)
+    if parts and online:
+        msg = "--all lists what the warehouse knows: leave out --online"
+        raise click.UsageError(msg)
     con = connect(settings.warehouse, snapshot, version)
     asked = _chunkedgraph(settings) if online else None
     rows = ids_at_all(con, wanted) if parts else ids_at(con, wanted, online=asked)
     if quiet:
-        mapped = ids_at(con, wanted, online=asked) if parts else rows
+        mapped = ids_at(con, wanted) if parts else rows
         stale = sum(kind != "unchanged" for kind in mapped["kind"])
         click.get_current_context().exit(1 if stale else 0)
     output_for(settings.output).rows(list(rows.columns), rows.rows())
-    if not parts and settings.output == "table" and wanted:
+    if not wanted:
+        settings.say("crantdb: no ids were given")
+    elif not parts and settings.output == "table":
         settings.say(_summary(rows))
 
 
-def _read(text_file: TextIO | None, column: str | None) -> list[str]:
-    """Return the ids of a file, or of standard input.
+def _wanted(given: tuple[str, ...], path: Path | None, column: str | None) -> list[str]:
+    """Return the ids that were given: as arguments, else in a file, else through standard input.
 
     Raises:
-        click.UsageError: when there is neither, or the file has no such column.
+        click.UsageError: when they are said in two ways, or in none.
     """
-    if text_file is None:
-        if sys.stdin is None or sys.stdin.isatty():
-            msg = "say which ids: as arguments, with --file, or through standard input"
-            raise click.UsageError(msg)
-        text_file = sys.stdin
-    if column is None:
-        return first_column(text_file)
-    table = csv.DictReader(text_file)
-    if column not in (table.fieldnames or ()):
-        msg = f"the file has no column {column!r}; it has {', '.join(table.fieldnames or ()) or 'none'}"
+    if not given:
+        return ids_of(path, column)
+    if path is not None or column is not None:
+        msg = "say ids in one way: as arguments, or with --file (and --column)"
         raise click.UsageError(msg)
-    return [row[column] or "" for row in table]
+    # Bytes that are no UTF-8 come as lone surrogates, which no database takes.
+    return [one.encode("utf-8", "replace").decode() for one in given]
 
 
 def _chunkedgraph(settings: Settings) -> Online:
@@ -97,11 +96,24 @@ def _chunkedgraph(settings: Settings) -> Online:
 
 
 def _summary(rows: pl.DataFrame) -> str:
-    """Say in a line at which moment the ids are, and how many of each kind there were."""
+    """Say at which moment the ids are, how many of each kind there were, and what unknown ones look like."""
     version, as_of = rows.select("version", "as_of").row(0)
     kinds: dict[str, int] = {}
     for kind in rows.get_column("kind").to_list():
         name = "split" if kind.startswith("split into") else kind
         kinds[name] = kinds.get(name, 0) + 1
     said = ", ".join(f"{count:,} {name}" for name, count in kinds.items())
-    return f"at version {version}, as of {as_of:%Y-%m-%d %H:%M:%S.%f} UTC: {said}"
+    return f"at version {version}, as of {as_of:%Y-%m-%d %H:%M:%S.%f} UTC: {said}{_bent(rows)}"
+
+
+def _bent(rows: pl.DataFrame) -> str:
+    """Say how many unknown ids end as spreadsheets make them end."""
+    import polars as pl
+
+    texts = rows.filter(pl.col("kind") == "unknown").get_column("old_id").cast(pl.String).str.strip_chars()
+    count = int(texts.str.contains(r"^[0-9]{13,16}000$").sum())
+    return (
+        f" ({count:,} of the unknown end in 000, as ids do that a spreadsheet cut to 15 digits)"
+        if count
+        else ""
+    )

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _NO_COUNT = 2**53
 """A whole number from here on is an id, not a count."""
 
+_LONG = 2_000
+"""A table of more rows is printed without looking at the terminal: measuring and folding its cells would take minutes."""
+
 
 class Output(ABC):
     """Prints rows under column names."""
@@ -37,14 +40,21 @@ class TableOutput(Output):
         """Print a table, numbers to the right."""
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         content = [list(row) for row in rows]
+        numeric = [bool(content) and all(_is_number(row[i]) for row in content) for i in range(len(columns))]
+        cells = [
+            [_for_eyes(value, column) for value, column in zip(row, columns, strict=True)] for row in content
+        ]
+        if len(cells) > _LONG:
+            _print_long(columns, cells, numeric)
+            return
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for index, column in enumerate(columns):
-            numeric = bool(content) and all(_is_number(row[index]) for row in content)
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-        for row in content:
-            table.add_row(*[_for_eyes(value, column) for value, column in zip(row, columns, strict=True)])
+        for column, to_the_right in zip(columns, numeric, strict=True):
+            table.add_column(Text(column), justify="right" if to_the_right else "left", overflow="fold")
+        for row in cells:
+            table.add_row(*map(Text, row))  # as it stands: a note like [/x] is no markup
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=max(200, console.width))
@@ -89,6 +99,16 @@ def output_for(name: str) -> Output:
     """Return the output of a name: table, json or csv."""
     kinds: dict[str, type[Output]] = {"table": TableOutput, "json": JsonOutput, "csv": CsvOutput}
     return kinds[name]()
+
+
+def _print_long(columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    """Print a long table in columns as wide as their widest cell, two blanks between."""
+    flat = [[cell.replace("\n", " ") for cell in row] for row in (columns, *cells)]
+    widths = [max(map(len, column)) for column in zip(*flat, strict=True)]
+    form = "  ".join(
+        f"{{:{'>' if right else '<'}{width}}}" for width, right in zip(widths, numeric, strict=True)
+    )
+    sys.stdout.writelines(form.format(*row).rstrip() + "\n" for row in flat)
 
 
 def _is_number(value: object) -> bool:
