@@ -17,6 +17,7 @@ from tests.warehouse.making import ROOT, add, change, facts, fill, make_warehous
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import duckdb
 
@@ -86,10 +87,16 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
 
 
 @pytest.fixture(scope="package")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Return a connection with version 2 in main (and v2) and version 1 in v1: synapses 1 to 9, and 1 to 4."""
+def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a warehouse of version 2 in main and version 1 beside: synapses 1 to 9, and 1 to 4."""
     warehouse = make_warehouse(tmp_path_factory.mktemp("two"))
     add_synapses(warehouse, range(1, 5), 1)
     add_synapses(warehouse, range(1, 10), 2)
-    with connect(warehouse.root, versions=[1, 2]) as con:
+    return warehouse.root
+
+
+@pytest.fixture(scope="package")
+def two(two_versions: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Return a connection with version 2 in main (and v2) and version 1 in v1."""
+    with connect(two_versions, versions=[1, 2]) as con:
         yield con

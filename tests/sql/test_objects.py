@@ -84,7 +84,7 @@ CALLS = (
     | version_calls.CALLS
     | {
         "asks_all": (
-            "SELECT {s}.asks_all(NULL), {s}.asks_all([]), {s}.asks_all((SELECT list(i) FROM range(0) AS t(i)))",
+            "SELECT {s}.asks_all(NULL) AS a, {s}.asks_all([]) AS b, {s}.asks_all((SELECT list(i) FROM range(0) AS t(i))) AS c",
             lambda _: [(True, False, False)],
         ),
         "annotation_history": ("FROM {s}.annotation_history('r')", lambda _: []),
