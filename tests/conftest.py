@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,9 @@ CANARY = "canary7d1f0c52e94b4a6f8b3c0e6a51d2f7"
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 """Real data and recordings, where they are at hand; tests that read them are skipped elsewhere."""
+
+settings.register_profile("crantdb", deadline=None)  # no time is asserted, on however busy a machine
+settings.load_profile("crantdb")
 
 
 @pytest.fixture(autouse=True)

@@ -311,7 +311,7 @@ def test_a_commit_that_comes_between_wins(warehouse: Warehouse, monkeypatch: pyt
 
 
 KILLED = """
-import os, shutil, sys
+import os, shutil, sys, warnings
 from datetime import datetime
 from pathlib import Path
 from crantdb.warehouse.rollback import check_files
@@ -322,6 +322,8 @@ from crantdb.warehouse.snapshot import current, read_snapshot
 made, scratch, now = Path(sys.argv[1]), Path(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 STEPS = {"os.remove", "os.rename", "os.link", "os.rmdir", "os.mkdir"}
 root = scratch / "wh"
+# From Python 3.12 on a fork beside threads is warned of; nothing here waits for a lock that one of them may hold.
+warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
 
 
 def attempt(step):
