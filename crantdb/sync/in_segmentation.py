@@ -117,7 +117,8 @@ def _ask(coming: Coming, there: Opened, source: str, opener: Opener | None) -> s
     except (SourceError, ConfigError) as error:
         return str(error)
     if segmentation.source != source:
-        return f"the datastack names another segmentation now, {segmentation.source}: sync cave, too"
+        named = source or "none"
+        return f"the datastack names another segmentation now, {segmentation.source}, not {named}: sync cave, too"
     steps = Steps(coming.progress, "positions looked up in the segmentation", len(positions))
     places = segmentation.at(positions, steps.done)
     _keep(there, source, positions, places)
