@@ -43,7 +43,10 @@ def mapped(con: duckdb.DuckDBPyConnection, ids: object) -> list[tuple[Any, ...]]
 
 
 def test_every_bad_id_has_its_row(con: duckdb.DuckDBPyConnection, root: int) -> None:
-    """NULL, '', '0', 1, damaged, beyond int64, negative, words: each says what it is, and the good ones stay good."""
+    """NULL, '', '0', 1, damaged, beyond int64, negative, words: each says what it is, and the good ones stay good.
+
+    Text that may be a row's `_id` and is none here is unknown, without a word on why.
+    """
     same = (root, "identity", "unchanged")
     cases: list[tuple[object, tuple[Any, ...]]] = [
         (str(root), same),
@@ -60,8 +63,17 @@ def test_every_bad_id_has_its_row(con: duckdb.DuckDBPyConnection, root: int) -> 
         ("99999999999999999999", (None, "not an id", "unknown")),
         (str(2**63), (None, "not an id", "unknown")),
         ("-5", (None, "not an id", "unknown")),
-        ("see notes", (None, None, "unknown")),
-        ("'; DROP TABLE edges; --", (None, None, "unknown")),
+        ("5,764607526E+17", (None, "damaged", "unknown")),
+        ("see notes", (None, "not an id", "unknown")),
+        ("576,460,752,303,423,567", (None, "not an id", "unknown")),
+        (f"'{root}", (None, "not an id", "unknown")),
+        ("'; DROP TABLE edges; --", (None, "not an id", "unknown")),
+        ("QtfYxPmoRaiFyQPObaENTg", (None, None, "unknown")),
+        ("NA", (None, "empty", "unknown")),
+        ("<NA>", (None, "empty", "unknown")),
+        ("nan", (None, "empty", "unknown")),
+        ("000", (None, "empty", "unknown")),
+        ("01", (None, "not an id", "unknown")),
         (f"  {root} ", same),
         (f"\u00a0{root}\n", same),
         (root, same),
@@ -124,12 +136,49 @@ def test_a_list_with_a_float_is_refused(con: duckdb.DuckDBPyConnection, ids: obj
         ids_at_all(con, ids)
 
 
-@pytest.mark.parametrize("ids", ["[576460752303423567, 1.5]", "[5.7e17]", "[true]", "[1::FLOAT]", "2.5"])
+@pytest.mark.parametrize(
+    "ids",
+    [
+        "[576460752303423567, 1.5]",
+        "[5.7e17]",
+        "[NULL]::DOUBLE[]",
+        "[576460752303423567::DECIMAL(18, 0)]",
+        "(SELECT list(pre_root_id::DOUBLE) FROM edges)",
+        "[true]",
+        "[1::FLOAT]",
+        "2.5",
+        "[DATE '2026-01-01']",
+        "[TIMESTAMP '2026-01-01']",
+        "[uuid()]",
+        "MAP {5: 6}",
+    ],
+)
 @pytest.mark.parametrize("macro", ["ids_at", "ids_at_all", "ids_given"])
 def test_sql_refuses_it_too(con: duckdb.DuckDBPyConnection, ids: str, macro: str) -> None:
-    """The macros look at the type of the list, before a value of it is read."""
+    """The macros look at the type of the list, before a value of it is read: whole numbers and text are taken, nothing else."""
     with pytest.raises(duckdb.Error, match="ids must be whole numbers or text"):
         con.sql(f"FROM {macro}({ids})").fetchall()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{0}::UBIGINT, 5::UBIGINT",
+        "{0}::HUGEINT, 5::HUGEINT",
+        "{0}::UHUGEINT",
+        "'{0}', NULL",
+        "'{0}'::JSON",
+        "' {0} '::BLOB",
+        "'{0}'::ENUM('{0}', 'x')",
+        "[{0}], [{0}]",
+    ],
+)
+def test_sql_takes_whole_numbers_and_text_of_every_type(
+    con: duckdb.DuckDBPyConnection, root: int, form: str
+) -> None:
+    """Signed, unsigned and wide numbers, text, JSON, bytes and enumerations, nested or not."""
+    [first, *_] = con.sql(f"SELECT new_id, method FROM ids_at([{form.format(root)}])").fetchall()
+    assert first == (root, "identity")
 
 
 def test_uint64_beyond_int64_is_no_id(con: duckdb.DuckDBPyConnection, root: int) -> None:
