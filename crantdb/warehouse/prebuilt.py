@@ -48,13 +48,16 @@ def _texts() -> Iterator[tuple[str, str]]:
                 yield below, hashlib.sha256(entry.read_bytes()).hexdigest()
 
 
-def write_prebuilt(place: Warehouse, snapshot: Snapshot, statements: Sequence[str]) -> None:
+def write_prebuilt(place: Warehouse, snapshot: Snapshot, statements: Sequence[str]) -> Path:
     """Build the catalog of a snapshot's main version, and forget those of others.
 
     Args:
         place: the warehouse.
         snapshot: the current snapshot.
         statements: what makes its catalog in an empty database.
+
+    Returns:
+        Where it lies.
 
     Raises:
         StorageError: when the disk refuses.
@@ -77,6 +80,7 @@ def write_prebuilt(place: Warehouse, snapshot: Snapshot, statements: Sequence[st
     for other in place.root.glob(f"{_PREFIX}*{_ENDING}"):
         if other != target:
             other.unlink(missing_ok=True)
+    return target
 
 
 def copied(con: duckdb.DuckDBPyConnection, place: Warehouse, snapshot: Snapshot) -> bool:

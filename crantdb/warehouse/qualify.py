@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crantdb.assets import sql_texts
 
@@ -21,18 +21,14 @@ ROOMS = ("functions", "views", "macros")
 _BEFORE_RELATION = {"FROM", "JOIN"}
 _OBJECT_KINDS = {"VIEW", "MACRO", "TABLE"}
 _TOKEN = re.compile(
-    r"""(?P<nothing>\s+|--[^\n]*|/\*.*?\*/)
-      | (?P<text>'(?:[^']|'')*')
-      | "(?P<quoted>(?:[^"]|"")*)"
-      | (?P<word>[^\W\d]\w*)
-      | (?P<sign>[\d.]+\w*|.)""",
+    r"""(?:\s+|--[^\n]*|/\*.*?\*/)*+
+    (?:('(?:[^']|'')*' | "(?:[^"]|"")*" | [^\W\d]\w* | [\d.]+\w* | .) | \Z)""",
     re.VERBOSE | re.DOTALL,
 )
 """SQL cut as DuckDB cuts it, as far as the texts of `sql/` go (they hold no dollar quotes and no escapes)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word, a quoted name, a text or a sign: what it says and where it begins. A text says nothing."""
 
     text: str
@@ -63,7 +59,11 @@ def sql_objects() -> list[SqlObject]:
         for room in ROOMS
         for name, text in sql_texts("sql", room).items()
     }
-    needs = {name: _names_in(item.tokens, set(objects)) - {name} for name, item in objects.items()}
+    known = set(objects)
+    needs = {
+        name: {token.text for token in _ours(item.tokens, known, known)} - {name}
+        for name, item in objects.items()
+    }
     return [objects[name] for name in TopologicalSorter(needs).static_order()]
 
 
@@ -77,37 +77,36 @@ def qualified(item: SqlObject, schema: str, relations: AbstractSet[str], macros:
         macros: names of macros of both kinds.
     """
     known = set(relations) | set(macros)
-    edits = [t for index, t in enumerate(item.tokens) if _is_ours(item.tokens, index, known, set(macros))]
-    return _prefixed(item.text, edits, f'"{schema}".')
+    return _prefixed(item.text, _ours(item.tokens, known, set(macros)), f'"{schema}".')
 
 
 def _tokens(text: str) -> tuple[Token, ...]:
     """Cut a text into tokens, as DuckDB would."""
-    found = (match for match in _TOKEN.finditer(text) if match["nothing"] is None)
-    return tuple(Token(_said(match), match.start()) for match in found)
+    found = ((match[1], match.start(1)) for match in _TOKEN.finditer(text))
+    return tuple(Token(_said(token), start) for token, start in found if token is not None)
 
 
-def _said(match: re.Match[str]) -> str:
-    """Return what a token says: a word or a name without its quotes, a sign; of a text only its opening quote."""
-    if match["text"] is not None:
+def _said(token: str) -> str:
+    """Return what a token says: a word or a sign, a name without its quotes; of a text only its opening quote."""
+    if token[0] == "'":
         return "'"
-    return next(said for said in (match["quoted"], match["word"], match["sign"]) if said is not None)
+    return token[1:-1] if token[0] == '"' and len(token) > 1 else token
 
 
-def _is_ours(tokens: Sequence[Token], index: int, known: set[str], macros: set[str]) -> bool:
-    """Tell whether a token is the unqualified name of one of our objects, used as such."""
-    token, before = tokens[index], tokens[index - 1] if index else None
-    if token.text not in known or before is None or before.text == ".":
+def _ours(tokens: Sequence[Token], known: set[str], macros: set[str]) -> list[Token]:
+    """Return the tokens that are the unqualified name of one of our objects, used as such."""
+    named = [index for index, token in enumerate(tokens) if token.text in known]
+    return [tokens[index] for index in named if _is_used(tokens, index, macros)]
+
+
+def _is_used(tokens: Sequence[Token], index: int, macros: set[str]) -> bool:
+    """Tell whether a name of ours is used as such: called, or where a relation stands, and not behind a point."""
+    before = tokens[index - 1].text.upper() if index else None
+    if before is None or before == ".":
         return False
     after = tokens[index + 1].text if index + 1 < len(tokens) else None
-    called = after == "(" and token.text in macros
-    named = before.text.upper() in _OBJECT_KINDS
-    return called or named or before.text.upper() in _BEFORE_RELATION
-
-
-def _names_in(tokens: Sequence[Token], known: set[str]) -> set[str]:
-    """Return which of the known objects a text uses."""
-    return {token.text for index, token in enumerate(tokens) if _is_ours(tokens, index, known, known)}
+    called = after == "(" and tokens[index].text in macros
+    return called or before in _OBJECT_KINDS or before in _BEFORE_RELATION
 
 
 def _prefixed(text: str, tokens: Iterable[Token], prefix: str) -> str:

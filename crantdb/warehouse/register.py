@@ -14,7 +14,7 @@ from crantdb.warehouse.layout import open_warehouse
 from crantdb.warehouse.prebuilt import write_prebuilt
 from crantdb.warehouse.relations import literal
 from crantdb.warehouse.snapshot import read_snapshot
-from crantdb.warehouse.statements import catalog_statements
+from crantdb.warehouse.statements import catalog_statements, further_statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,19 +44,22 @@ def register(warehouse: str | Path) -> tuple[Path, Path]:
     place = open_warehouse(warehouse)
     snapshot = read_snapshot(place)
     others = sorted(version for version in snapshot.versions if version != snapshot.main.version)
-    text = catalog_statements(place, snapshot, versions=others, describe=True)
-    _write_database(place, text)
-    write_prebuilt(place, snapshot, catalog_statements(place, snapshot))
+    text = catalog_statements(place, snapshot)
+    prebuilt = write_prebuilt(place, snapshot, text)
+    further = further_statements(place, snapshot, others)
+    _write_database(place, prebuilt, further)
     head = (
         f"-- Snapshot {snapshot.number} of {place.root}, for `duckdb -init {place.init_sql.name}`.\n"
         f"-- Derived by `crantdb register`; never the truth.\n"
     )
-    write_bytes(place.init_sql, (head + "".join(f"{statement};\n" for statement in text)).encode())
+    write_bytes(
+        place.init_sql, (head + "".join(f"{statement};\n" for statement in [*text, *further])).encode()
+    )
     return place.database, place.init_sql
 
 
-def _write_database(place: Warehouse, text: Sequence[str]) -> None:
-    """Build the database file beside the old one and swap it in."""
+def _write_database(place: Warehouse, prebuilt: Path, further: Sequence[str]) -> None:
+    """Build the database file beside the old one, from the prebuilt catalog and more statements, and swap it in."""
     fresh = neighbour(place.database)
     with storage_errors(place.database):
         try:
@@ -65,8 +68,11 @@ def _write_database(place: Warehouse, text: Sequence[str]) -> None:
                 con.execute(
                     f"ATTACH {literal(str(fresh))} AS built (STORAGE_VERSION {literal(STORAGE_VERSION)})"
                 )
+                con.execute(f"ATTACH {literal(str(prebuilt))} AS prebuilt (READ_ONLY)")
+                con.execute("COPY FROM DATABASE prebuilt TO built")
+                con.execute("DETACH prebuilt")
                 con.execute("USE built")
-                con.execute(";\n".join(text))
+                con.execute(";\n".join(["BEGIN", *further, "COMMIT"]))
                 con.execute("USE memory")
                 con.execute("DETACH built")
             finally:

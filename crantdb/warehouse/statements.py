@@ -33,7 +33,7 @@ from crantdb.warehouse.snapshot import state_for
 from crantdb.warehouse.state import SHARED_SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from crantdb.warehouse.layout import Warehouse
     from crantdb.warehouse.qualify import SqlObject
@@ -47,7 +47,6 @@ def catalog_statements(
     version: int | None = None,
     versions: Sequence[int] = (),
     snapshots: Sequence[Snapshot] = (),
-    describe: bool = False,
 ) -> list[str]:
     """Return the statements that make a snapshot queryable in an empty database, in order.
 
@@ -57,17 +56,39 @@ def catalog_statements(
         version: the materialization version that stands in `main`; the snapshot's main one by default.
         versions: further kept versions, each in a schema of its own.
         snapshots: further snapshots, the main version of each in a schema of its own.
-        describe: also say of every column of the declared tables what it is. These are most of all statements.
     """
     objects = sql_objects()
-    result = _version_statements(place, snapshot, version, objects, schema="main", describe=describe)
-    for other in dict.fromkeys(versions):
-        result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
-        result += _version_statements(place, snapshot, other, objects, schema=f"v{other}", describe=describe)
+    result = _version_statements(place, snapshot, version, objects, schema="main")
+    result += _further(place, snapshot, versions, objects)
     for found in {found.number: found for found in snapshots}.values():
         schema = f"s{found.number}"
         result += [f"CREATE SCHEMA {ident(schema)}"]
-        result += _version_statements(place, found, None, objects, schema=schema, describe=describe)
+        result += _version_statements(place, found, None, objects, schema=schema)
+    return result
+
+
+def further_statements(place: Warehouse, snapshot: Snapshot, versions: Sequence[int]) -> list[str]:
+    """Return what comes behind the catalog of a main version for other programs: further versions, and descriptions.
+
+    Args:
+        place: where.
+        snapshot: which.
+        versions: further kept versions, each in a schema of its own.
+    """
+    result = _further(place, snapshot, versions, sql_objects() if versions else ())
+    for schema, version in [("main", None), *((f"v{other}", other) for other in versions)]:
+        result += _column_comments(snapshot, state_for(place, snapshot, version), schema)
+    return result
+
+
+def _further(
+    place: Warehouse, snapshot: Snapshot, versions: Sequence[int], objects: Sequence[SqlObject]
+) -> list[str]:
+    """Return the statements for further versions."""
+    result: list[str] = []
+    for other in dict.fromkeys(versions):
+        result += [f"CREATE SCHEMA {ident(f'v{other}')}"]
+        result += _version_statements(place, snapshot, other, objects, schema=f"v{other}")
     return result
 
 
@@ -78,7 +99,6 @@ def _version_statements(
     objects: Sequence[SqlObject],
     *,
     schema: str,
-    describe: bool,
 ) -> list[str]:
     """Return the statements for one version: mirrors, tables, functions, views, macros."""
     state = state_for(place, snapshot, version)
@@ -92,11 +112,7 @@ def _version_statements(
         source_statement(name, table, columns[name], mirror=own[table.key], schema=schema)
         for name, table in sources.items()
     ]
-    made = {*sources, *free_in_main(relation_names(state.tables.values()), texts.keys()).values()}
-    for name, text in texts.items():
-        if name not in made:
-            made_of, of_columns = _parts(text, name, schema)
-            result += [made_of, *(of_columns if describe else ())]
+    result += [_parts(text, name, schema)[0] for name, text in _empty_tables(snapshot, state, texts).items()]
     rows = {
         "snapshot": [snapshot_row(place, snapshot, state)],
         "snapshots": _snapshots(place, snapshot),
@@ -142,6 +158,21 @@ def _mirror_statements(
         columns = ", ".join(ident(column.name) for column in state.tables[key].columns)
         result.append(f"CREATE VIEW {ident(alias_schema)}.{ident(name)} AS SELECT {columns} FROM {own[key]}")
     return result
+
+
+def _empty_tables(snapshot: Snapshot, state: VersionState, texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the declarations, by name, of the tables that a version has no rows for or that are made for it."""
+    made = {
+        *sources_of(snapshot, state),
+        *free_in_main(relation_names(state.tables.values()), texts.keys()).values(),
+    }
+    return {name: text for name, text in texts.items() if name not in made}
+
+
+def _column_comments(snapshot: Snapshot, state: VersionState, schema: str) -> list[str]:
+    """Say of every column of the declared tables what it is."""
+    tables = _empty_tables(snapshot, state, declarations())
+    return [comment for name, text in tables.items() for comment in _parts(text, name, schema)[1]]
 
 
 def _parts(text: str, table: str, schema: str) -> tuple[str, list[str]]:
