@@ -75,7 +75,8 @@ def _in_words(error: duckdb.Error, *, unsafe: bool) -> CrantdbError:
     """Return DuckDB's error as ours: of a mistake with the place it is at, of all else the first line."""
     if isinstance(error, (duckdb.ParserException, duckdb.BinderException)):
         return QueryError(str(error))
-    first = str(error).splitlines()[0]
+    lines = str(error).splitlines()
+    first = " ".join(lines[: 2 if lines[0].endswith(":") else 1])
     if isinstance(error, duckdb.PermissionException) and not unsafe:
         return QueryRefused(
             f"{first}. A query may open the snapshot's files and nothing else; --unsafe lifts that"
