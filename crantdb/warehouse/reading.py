@@ -44,7 +44,8 @@ def check_reads(con: duckdb.DuckDBPyConnection, query: str) -> None:
         text = statement.query
         kind = _kind(statement)
         if kind is None:
-            raise _refused("what DuckDB has no name for", text)
+            what = "a statement of a new kind"
+            raise _refused(what, text)
         if kind == StatementType.EXPLAIN:
             check_reads(con, _explained(text))
             continue
