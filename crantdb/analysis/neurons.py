@@ -36,6 +36,9 @@ _WHO = (
     ),
     *("region", "nerve", "tract", "known_nt", "proofread", "status", "root_status", "annotation_count"),
 )
+_DOUBTS = ("duplicate_annotations", "inconsistent_annotations", "merged_at_as_of")
+_FINDINGS = f"nullif(list_filter([{', '.join(f'if({name}, {name!r}, NULL)' for name in _DOUBTS)}], lambda one: one IS NOT NULL), [])"
+"""What makes the annotation of a root doubtful: those of the columns that are true; NULL when none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class NeuronPage:
 
     Attributes:
         ids: its root id at as_of, shape (1,).
-        facts: who it is, by name: root id, version, annotation (None where none is typed), counts.
+        facts: who it is, by name: root id, version, annotation (None where none is typed), what makes it doubtful
+            (`findings`), counts.
         partners: its strongest partners: direction, partner, weight, share, cell_class, cell_type, side, proofread.
     """
 
@@ -82,7 +86,10 @@ def neuron_page(con: duckdb.DuckDBPyConnection, root: int | str, top: int = 5) -
     """
     ids = chosen(con, root)
     counts = call(con, "synapse_counts", [ids]).pl().row(0, named=True)
-    known = con.sql(f"SELECT {', '.join(_WHO)} FROM neurons WHERE root_id = ?", params=ids.tolist()).pl()
+    known = con.sql(
+        f"SELECT {', '.join(_WHO)}, {_FINDINGS} AS findings FROM neurons WHERE root_id = ?",
+        params=ids.tolist(),
+    ).pl()
     [(version, as_of)] = con.execute("SELECT version, as_of FROM snapshot").fetchall()
     if not known.height and not any(value for name, value in counts.items() if name != "root_id"):
         msg = (

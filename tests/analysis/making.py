@@ -102,7 +102,9 @@ def add_brain(
     tables = list(finished(staged(warehouse, synapses, version=version), version=version))
     if neurons:
         known = declared_rows("neurons", neurons)
-        typed = declared_rows("annotations", neurons)
+        own = REQUIRED["neurons"].keys() - REQUIRED["annotations"].keys()
+        rows = [{name: value for name, value in row.items() if name not in own} for row in neurons]
+        typed = declared_rows("annotations", rows)
         tables.append(derived(warehouse, "neurons", known, version=version, key="root_id"))
         tables.append(derived(warehouse, "annotations", typed, version=version, key=None))
     commit(warehouse, change(warehouse, {}, version, tables=tables))

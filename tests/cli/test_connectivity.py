@@ -220,7 +220,15 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "side": "right",
             "status": ["DAMAGED", "NA"],
         },
-        {"root_id": ROOT + 3, "cell_class": "EPG", "cell_type": "EPG", "side": "left"},
+        {
+            "root_id": ROOT + 3,
+            "cell_class": "EPG",
+            "cell_type": "EPG",
+            "side": "left",
+            "annotation_count": 2,
+            "duplicate_annotations": True,
+            "merged_at_as_of": True,
+        },
     ]
     edges = [
         (ROOT + 1, ROOT + 3, 7),
@@ -247,8 +255,10 @@ def test_neuron_is_one_page(annotated: Path) -> None:
         "upstream",
         "downstream",
         "0.6364",
+        "duplicate_annotations, merged_at_as_of",
     ):
         assert word in done.out, word
+    assert "findings" not in run("neuron", str(ROOT + 1), "--warehouse", annotated).out
     done = run("neuron", str(ROOT + 3), "--warehouse", annotated, "--output", "json", "--top", "1")
     page = json.loads(done.out)
     assert (page["root_id"], page["cell_type"], page["in_synapses"]) == (ROOT + 3, "EPG", 11)
