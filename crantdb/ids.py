@@ -48,6 +48,14 @@ def parse_id(value: object) -> int:
     return int(value)
 
 
+def id_or_none(value: object) -> int | None:
+    """Return what `parse_id` returns; None for what is no id."""
+    try:
+        return parse_id(value)
+    except NotAnId:
+        return None
+
+
 def parse_root_id(value: object) -> RootId:
     """Return a root id; like `parse_id`, but 0 (the background) is refused too.
 

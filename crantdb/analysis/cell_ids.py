@@ -9,7 +9,7 @@ import polars as pl
 
 from crantdb.analysis.answers import Materialization, schema_of
 from crantdb.analysis.idmap import id_list, ids_at
-from crantdb.ids import parse_id
+from crantdb.ids import id_or_none
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +23,8 @@ def cell_id_to_root_id(
 ) -> NDArray[np.int64]:
     """Return the root at a version's moment of each cell, shape (n,), in the order given; -1 for what has none.
 
-    Cells are looked up in the datastack's soma table, then in the backup table of crantdb.toml.
+    Cells are looked up in the datastack's soma table, then in the backup table of crantdb.toml. What is no id, such as
+    the -1 of a root without a cell, has none either.
 
     Raises:
         NotAnId, NoSuchSnapshot, BadArgument: as `ids_at`.
@@ -33,9 +34,7 @@ def cell_id_to_root_id(
         "WHERE root_id > 1 GROUP BY ALL"
     )
     known = dict(con.execute(query).fetchall())
-    return np.array(
-        [MISSING if one is None else known.get(parse_id(one), MISSING) for one in id_list(cell_ids)], np.int64
-    )
+    return np.array([known.get(id_or_none(one), MISSING) for one in id_list(cell_ids)], np.int64)
 
 
 def root_id_to_cell_id(

@@ -15,7 +15,7 @@ import polars as pl
 from crantdb.analysis.answers import Materialization, Output, framed, schema_of
 from crantdb.analysis.idmap import id_list, ids_at, ids_at_all
 from crantdb.errors import BadArgument, NoMatches
-from crantdb.ids import MAX_ID, parse_root_id
+from crantdb.ids import id_or_none, parse_root_id
 
 if TYPE_CHECKING:
     import duckdb
@@ -241,7 +241,8 @@ WHERE post.post_pt_supervoxel_id > 1
 def get_lineage_graph(con: duckdb.DuckDBPyConnection, root_id: object) -> nx.DiGraph:
     """Return all ancestors and descendants of a root that `root_history` knows, as a networkx graph, old to new.
 
-    A node has ``timestamp`` (its birth, UTC; None when not known) and ``operation_id`` (the edit that made it).
+    A node has ``timestamp`` (its birth, UTC; None when not known) and ``operation_id`` (the edit that made it). The
+    graph has ``since`` and ``until``: all edits between the two are known, and few others; None when none are.
 
     Raises:
         NotAnId: when it is no root id.
@@ -249,7 +250,9 @@ def get_lineage_graph(con: duckdb.DuckDBPyConnection, root_id: object) -> nx.DiG
     import networkx as nx  # noqa: PLC0415 - heavy, and only here
 
     root = int(parse_root_id(root_id))
-    graph = nx.DiGraph()
+    [reach] = con.execute(_REACH).fetchall()
+    since, until = (None if at is None else at.replace(tzinfo=UTC) for at in reach)
+    graph = nx.DiGraph(since=since, until=until)
     graph.add_node(root)
     graph.add_edges_from(con.execute(_RELATIVES, [root, root]).fetchall())
     lives = con.execute(
@@ -264,6 +267,8 @@ def get_lineage_graph(con: duckdb.DuckDBPyConnection, root_id: object) -> nx.DiG
             graph.nodes[made]["operation_id"] = edit
     return graph
 
+
+_REACH = "SELECT min(since), max(happened_at) FROM root_history WHERE event = 'covered'"
 
 _RELATIVES = """
 WITH RECURSIVE
@@ -307,5 +312,5 @@ def _has_layer(con: duckdb.DuckDBPyConnection, x: object, which: str) -> NDArray
     if layer is None:
         msg = "the snapshot does not know how ids are packed: the chunkedgraph's info did not come (see `crantdb tables`)"
         raise NoMatches(msg)
-    whole = [int(one) if one is not None and str(one).strip().isdigit() else -1 for one in id_list(x)]
-    return np.array([0 < one <= MAX_ID and one >> (64 - bits) == layer for one in whole], dtype=bool)
+    whole = [id_or_none(one) or 0 for one in id_list(x)]
+    return np.array([one > 0 and one >> (64 - bits) == layer for one in whole], dtype=bool)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from crantdb.ids import parse_id
+from crantdb.analysis.idmap import id_list
+from crantdb.errors import NotAnId
+from crantdb.ids import parse_id, whole_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import duckdb
     from numpy.typing import NDArray
 
@@ -49,25 +49,28 @@ def parsed_ids(values: object) -> NDArray[np.int64]:
     """Return ids given in any form as int64, shape (n,), in the order given, each once.
 
     Args:
-        values: an int, text of digits, or any iterable or array of such.
+        values: an int, text of digits, or any iterable, array or column of such.
 
     Raises:
-        NotAnId: for a float, a bool, text that is no number, a negative number, or beyond int64.
+        NotAnId: for a float, a bool, a missing id, text that is no number, a negative number, or beyond int64; and for
+            a frame, of which one column must be chosen.
     """
-    if isinstance(values, (int, np.integer, float, str)):
-        values = [values]
-    array = np.asarray(values) if hasattr(values, "__array__") else None
-    if (
-        array is not None
-        and np.issubdtype(array.dtype, np.signedinteger)
-        and array.ndim == 1
-        and (array >= 0).all()
-    ):
-        ids = array.astype(np.int64)
-    else:
-        given: Iterable[object] = values if array is None else array.ravel().tolist()  # type: ignore[assignment]
-        ids = np.fromiter((parse_id(value) for value in given), np.int64)
-    return each_once(ids)
+    if type(values).__name__ in _FRAMES:
+        msg = f"a {type(values).__name__} is no list of ids: pass the column that holds them, such as frame['root_id']"
+        raise NotAnId(msg)
+    if isinstance(kind := getattr(values, "dtype", None), np.dtype) and kind.kind in "mM":
+        msg = f"an array of {kind} holds times, no ids"
+        raise NotAnId(msg)
+    if type(values) is np.ndarray and values.dtype.kind in "iu" and (values >= 0).all():
+        return each_once(whole_ids(values.ravel()))
+    listed = id_list(values)
+    if any(one is None for one in listed):
+        msg = f"{sum(one is None for one in listed):,} of {len(listed):,} ids are missing: leave them out"
+        raise NotAnId(msg)
+    return each_once(np.fromiter((parse_id(one) for one in listed), np.int64, len(listed)))
+
+
+_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch", "DuckDBPyRelation"})
 
 
 def each_once(ids: NDArray[np.int64]) -> NDArray[np.int64]:
