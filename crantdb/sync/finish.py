@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import duckdb
 
 from crantdb.errors import ValidationError
 from crantdb.schema import declared_columns
@@ -81,31 +84,41 @@ def valid_forms(
     Raises:
         ValidationError: when one does not.
     """
+    with contextlib.closing(duckdb.connect(":memory:")) as con:
+        main = _valid_main(arranged.main, facts.kind, expected_rows, con)
+        _check_edges(arranged, expected_rows - main.exceptions.get(_WITHOUT_EDGE, 0), con)
+        derived = [
+            validate(arranged.by_post, rows_expected=expected_rows, con=con),
+            validate(arranged.edges, rows_expected=arranged.edges.rows, con=con),
+            validate(arranged.edges_by_post, rows_expected=arranged.edges.rows, con=con),
+            validate(arranged.ids, rows_expected=expected_rows, con=con),
+        ]
+    drift = (*facts.drift, *(drift_of(main.columns) if canonical else ()))
+    made = replace(facts, kind="derived", source=_voxels(facts) | {"made_from": arranged.main.key.table})
+    return [(main, replace(facts, drift=drift)), *((valid, made) for valid in derived)]
+
+
+def _valid_main(
+    staged: StagedTable, kind: str, expected_rows: int, con: duckdb.DuckDBPyConnection
+) -> ValidTable:
+    """Check the synapse table itself."""
     loose = {_WITHOUT_EDGE: '"pre_pt_root_id" IS NULL OR "post_pt_root_id" IS NULL'}
-    main = validate(
-        arranged.main,
+    return validate(
+        staged,
         rows_expected=expected_rows,
-        constraints=constraints_of(arranged.main, facts.kind),
-        exceptions=exceptions_of(arranged.main) | loose,
+        constraints=constraints_of(staged, kind),
+        exceptions=exceptions_of(staged) | loose,
+        con=con,
     )
-    linked = expected_rows - main.exceptions.get(_WITHOUT_EDGE, 0)
+
+
+def _check_edges(arranged: Arranged, linked: int, con: duckdb.DuckDBPyConnection) -> None:
+    """Check that both tables of edges count every synapse with both roots."""
     for edges in (arranged.edges, arranged.edges_by_post):
-        counted = total_of(edges, "syn_count")
+        counted = total_of(edges, "syn_count", con)
         if counted != linked:
             promise = f"the synapses of all edges add up to the {linked:,} with both roots (got {counted:,})"
             raise ValidationError(edges.key.table, promise, abs(linked - counted))
-    drift = (*facts.drift, *(drift_of(main.columns) if canonical else ()))
-    made = replace(facts, kind="derived", source=_voxels(facts) | {"made_from": arranged.main.key.table})
-    derived = [
-        (arranged.by_post, expected_rows),
-        (arranged.edges, arranged.edges.rows),
-        (arranged.edges_by_post, arranged.edges.rows),
-        (arranged.ids, expected_rows),
-    ]
-    return [
-        (main, replace(facts, drift=drift)),
-        *((validate(staged, rows_expected=rows), made) for staged, rows in derived),
-    ]
 
 
 def _voxels(facts: TableFacts) -> dict[str, object]:

@@ -138,7 +138,7 @@ def derive(
         rows = con.sql(f"SELECT {columns} FROM new_{table} ORDER BY {order}")
         key = derived_key(moment, table)
         staged = stage_whole(warehouse, key, schema, _batches(rows, schema), order=_ORDERS[table])
-        valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[table])
+        valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[table], con=con)
         said = {"made_from": "l2", "recipe": name}
         made.tables.append((valid, TableFacts("derived", said, moment.fetched_at, moment.as_of, "made here")))
     return made

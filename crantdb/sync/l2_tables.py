@@ -107,7 +107,7 @@ def _add(
     if whole:
         query = f"SELECT * FROM held_{name} UNION ALL ({query})"
     staged = _sorted(con, staging, name, query, {})
-    valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[name])
+    valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[name], con=con)
     facts = TableFacts(LOG, described(service), staging.moment(), None, _COMPLETE)
     (made.replaced if whole else made.appended).append((valid, facts))
 
@@ -123,7 +123,7 @@ def _add_missing(
     if not rows and before is not None and not before.rows:
         return
     staged = _sorted(con, staging, MISSING, _STILL_MISSING, moment)
-    valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[MISSING])
+    valid = validate(staged, rows_expected=staged.rows, constraints=_PROMISES[MISSING], con=con)
     facts = TableFacts("table", described(service), staging.moment(), None, "full (asked for in this sync)")
     made.replaced.append((valid, facts))
 

@@ -81,7 +81,7 @@ def staged(
     )
     made = stage_whole(coming.warehouse, staging_key, schema, [rows.cast(schema)], order=tuple(order))
     valid = replace(
-        validate(made, rows_expected=made.rows),
+        validate(made, rows_expected=made.rows, con=there.con),
         exceptions={name: count for name, count in (exceptions or {}).items() if count},
     )
     facts = TableFacts(

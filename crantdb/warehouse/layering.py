@@ -178,7 +178,7 @@ def _written(
     for staged in (rows, dropped):
         # Beside the table's whole files: of its name, not of the names the parts go by in the staging.
         mine = replace(staged, key=replace(staged.key, schema=table.schema, table=table.name))
-        files.append(publish(warehouse, validate(mine, rows_expected=staged.rows), facts).files)
+        files.append(publish(warehouse, validate(mine, rows_expected=staged.rows, con=con), facts).files)
     return Layer(table.version or 0, *files)
 
 

@@ -6,16 +6,18 @@ counted, and kept with the table.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from crantdb.errors import ValidationError
+from crantdb.warehouse.relations import literal
 from crantdb.warehouse.state import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from crantdb.warehouse.staging import StagedTable
 
@@ -56,6 +58,7 @@ def validate(
     rows_expected: int,
     constraints: Sequence[Constraint] = (),
     exceptions: Mapping[str, str] | None = None,
+    con: duckdb.DuckDBPyConnection | None = None,
 ) -> ValidTable:
     """Check a staged table against its promises.
 
@@ -64,6 +67,8 @@ def validate(
         rows_expected: the rows its source said it has.
         constraints: promises about every row.
         exceptions: conditions to count, by name.
+        con: the connection that counts, nothing of which is changed; one of its own by default, which takes longer
+            to open than a small table to check.
 
     Raises:
         ValidationError: for the first promise that is broken, with the count and up to five examples.
@@ -71,47 +76,58 @@ def validate(
     if staged.rows != rows_expected:
         promise = f"has the {rows_expected:,} rows its source counted (got {staged.rows:,})"
         raise ValidationError(staged.key.table, promise, abs(staged.rows - rows_expected))
-    con = duckdb.connect(":memory:")
-    # Else footers decide without a look at the rows, and a footer's least and greatest value leave NaN out.
-    con.execute("SET disabled_optimizers = 'statistics_propagation'")
-    try:
-        con.from_parquet([str(file.path) for file in staged.files], hive_partitioning=False).create_view(
-            "staged"
-        )
+    with _counting(con) as counting:
+        rows = _rows(counting, staged)
         for constraint in constraints:
-            _check(con, staged, constraint)
-        counted = _count(con, exceptions or {})
-        columns = tuple(Column(name, kind) for name, kind, *_ in con.sql("DESCRIBE staged").fetchall())
-    finally:
-        con.close()
+            _check(rows, staged, constraint)
+        counted = _count(rows, exceptions or {})
+        columns = tuple(Column(name, str(kind)) for name, kind in zip(rows.columns, rows.types, strict=True))
     return ValidTable(staged, columns, rows_expected, {name: n for name, n in counted.items() if n})
 
 
-def _check(con: duckdb.DuckDBPyConnection, staged: StagedTable, constraint: Constraint) -> None:
+def total_of(staged: StagedTable, column: str, con: duckdb.DuckDBPyConnection) -> int:
+    """Return the sum of a whole-number column of a staged table."""
+    [(total,)] = _rows(con, staged).aggregate(f'coalesce(sum("{column}"), 0)::BIGINT').fetchall()
+    return int(total)
+
+
+@contextlib.contextmanager
+def _counting(con: duckdb.DuckDBPyConnection | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give the connection, or one of its own that is closed again; meanwhile it looks at every row.
+
+    Else footers decide without a look at the rows, and a footer's least and greatest value leave NaN out.
+    """
+    if con is None:
+        with contextlib.closing(duckdb.connect(":memory:")) as own, _counting(own) as counting:
+            yield counting
+        return
+    [(before,)] = con.execute("SELECT current_setting('disabled_optimizers')").fetchall()
+    con.execute("SET disabled_optimizers = 'statistics_propagation'")
+    try:
+        yield con
+    finally:
+        con.execute(f"SET disabled_optimizers = {literal(before)}")
+
+
+def _rows(con: duckdb.DuckDBPyConnection, staged: StagedTable) -> duckdb.DuckDBPyRelation:
+    """Return the rows of a staged table."""
+    return con.from_parquet([str(file.path) for file in staged.files], hive_partitioning=False)
+
+
+def _check(rows: duckdb.DuckDBPyRelation, staged: StagedTable, constraint: Constraint) -> None:
     """Raise when a row breaks a promise."""
-    breaks = f"FROM staged WHERE NOT coalesce(({constraint.holds}), false)"
-    [(count,)] = con.sql(f"SELECT count(*) {breaks}").fetchall()
+    breaking = rows.filter(f"NOT coalesce(({constraint.holds}), false)")
+    [(count,)] = breaking.aggregate("count(*)").fetchall()
     if count:
         shown = staged.key.sort_key
-        examples = con.sql(f'SELECT "{shown}" {breaks} LIMIT 5').fetchall() if shown else []
+        examples = breaking.project(f'"{shown}"').limit(5).fetchall() if shown else []
         raise ValidationError(staged.key.table, constraint.name, count, [value for (value,) in examples])
 
 
-def _count(con: duckdb.DuckDBPyConnection, exceptions: Mapping[str, str]) -> dict[str, int]:
+def _count(rows: duckdb.DuckDBPyRelation, exceptions: Mapping[str, str]) -> dict[str, int]:
     """Count every exception in one pass."""
     if not exceptions:
         return {}
     counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in exceptions.values())
-    [row] = con.sql(f"SELECT {counts} FROM staged").fetchall()
+    [row] = rows.aggregate(counts).fetchall()
     return dict(zip(exceptions, row, strict=True))
-
-
-def total_of(staged: StagedTable, column: str) -> int:
-    """Return the sum of a whole-number column of a staged table."""
-    con = duckdb.connect(":memory:")
-    try:
-        rows = con.from_parquet([str(file.path) for file in staged.files], hive_partitioning=False)
-        [(total,)] = rows.aggregate(f'coalesce(sum("{column}"), 0)::BIGINT').fetchall()
-    finally:
-        con.close()
-    return int(total)

@@ -60,10 +60,10 @@ def stage_changes(
         found = [str(file.path) for file in unsorted.files]
         rows = _sorted(con, con.from_parquet(found, hive_partitioning=False))
         staged = stage_whole(warehouse, shared_key(config, "history", NAME), CHANGES, rows, order=ORDER)
+        valid = validate(staged, rows_expected=staged.rows, con=con)
     finally:
         con.close()
-    facts = TableFacts(LOG, dict(source), seen_at, None, "what differs between two reads")
-    return validate(staged, rows_expected=staged.rows), facts
+    return valid, TableFacts(LOG, dict(source), seen_at, None, "what differs between two reads")
 
 
 def appended(
