@@ -12,11 +12,20 @@ CREATE OR REPLACE MACRO evidence_of_synapses(of_roots) AS TABLE
         JOIN snapshot AS here ON here.version = shared.one_version
     ),
     weighed AS (
-        SELECT
-            pairs.*,
-            sum(pairs.supervoxels + pairs.synapses) OVER (PARTITION BY pairs.root_id, pairs.other) AS total,
-            count(*) OVER (PARTITION BY pairs.new_id, pairs.other) > 1 AS merged
+        SELECT mine.*, sum(mine.supervoxels + mine.synapses) OVER (PARTITION BY mine.root_id, mine.other) AS total
+        FROM (SELECT pairs.* FROM pairs SEMI JOIN wanted ON wanted.root_id = pairs.root_id) AS mine
+    ),
+    best AS MATERIALIZED (
+        SELECT weighed.*
+        FROM weighed
+        QUALIFY dense_rank() OVER (PARTITION BY weighed.root_id ORDER BY weighed.total DESC, weighed.other DESC) = 1
+    ),
+    crowded AS (
+        SELECT pairs.new_id, pairs.other
         FROM pairs
+        SEMI JOIN best ON best.new_id = pairs.new_id AND best.other = pairs.other
+        GROUP BY ALL
+        HAVING count(*) > 1
     )
     SELECT
         best.root_id AS id,
@@ -25,11 +34,7 @@ CREATE OR REPLACE MACRO evidence_of_synapses(of_roots) AS TABLE
         best.synapses,
         sum(best.supervoxels) OVER (PARTITION BY best.root_id) AS all_supervoxels,
         sum(best.synapses) OVER (PARTITION BY best.root_id) AS all_synapses,
-        best.merged
-    FROM (
-        SELECT weighed.*
-        FROM weighed
-        SEMI JOIN wanted ON wanted.root_id = weighed.root_id
-        QUALIFY dense_rank() OVER (PARTITION BY weighed.root_id ORDER BY weighed.total DESC, weighed.other DESC) = 1
-    ) AS best;
+        crowded.new_id IS NOT NULL AS merged
+    FROM best
+    LEFT JOIN crowded ON crowded.new_id = best.new_id AND crowded.other = best.other;
 COMMENT ON MACRO TABLE evidence_of_synapses IS 'The roots at as_of that hold the synapses of roots of other kept versions: FROM evidence_of_synapses([576460752303423489]).';

@@ -11,7 +11,7 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
     known AS MATERIALIZED (
         SELECT
             found.id,
-            count(DISTINCT found.new_id) FILTER (WHERE found.step > 1 AND found.method IN ('lineage', 'anchor supervoxel', 'supervoxels of synapses', 'shared synapses')) AS parts,
+            count(DISTINCT found.new_id) FILTER (WHERE found.sure AND found.method IN ('anchor supervoxel', 'supervoxels of synapses', 'lineage', 'shared synapses', 'shared L2 chunks')) AS parts,
             count(*) FILTER (WHERE found.step = 4) AS ends,
             list(found.new_id) FILTER (WHERE found.step = 4) AS end_ids,
             count(*) FILTER (WHERE found.step = 3) AS voted,
@@ -28,6 +28,7 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
             known.voted,
             known.synapse_votes,
             known.most_votes,
+            sum(found.votes) OVER (PARTITION BY found.id, found.method) AS cast_votes,
             coalesce(max(found.votes) FILTER (WHERE found.step = 3) OVER (PARTITION BY found.id, found.new_id), 0) AS backing
         FROM found
         JOIN known ON known.id = found.id
@@ -56,7 +57,10 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
         FROM deciding
         WHERE (
                 deciding.votes = deciding.all_votes
-                OR (2 * deciding.votes > deciding.all_votes AND (deciding.step > 2 OR deciding.method = 'anchor supervoxel'))
+                OR (
+                    2 * deciding.votes > CASE WHEN deciding.complete THEN deciding.cast_votes ELSE deciding.all_votes END
+                    AND (deciding.step > 2 OR deciding.method = 'anchor supervoxel')
+                )
             )
             -- Synapses crowd in few supervoxels: where those say otherwise, their number decides nothing.
             AND (deciding.step <> 5 OR deciding.backing >= coalesce(deciding.most_votes, 0))

@@ -136,6 +136,30 @@ def test_chunks_decide_when_most_are_shared(bare: duckdb.DuckDBPyConnection) -> 
     assert mapped(bare)[0] is None
 
 
+def test_chunks_that_are_left_decide_when_all_heirs_are_mirrored(bare: duckdb.DuckDBPyConnection) -> None:
+    """Where lineage names every root that may have a part, and all their chunks are mirrored, the majority of what is left decides.
+
+    The confidence stays the share of the old root; a root that may have the rest unseen takes the answer away.
+    """
+    bare.execute("DELETE FROM snapshot")
+    tell(
+        bare,
+        (OLD, "retired", 5, [OLD + 9]),
+        (OLD + 9, "born", 5, [OLD, OLD + 8]),
+        (OLD + 9, "retired", 6, [ONE, TWO]),
+        (ONE, "born", 6, [OLD + 9]),
+        (TWO, "born", 6, [OLD + 9]),
+    )
+    bare.executemany("INSERT INTO l2_members VALUES (?, ?)", [(OLD, L2 + n) for n in range(10)])
+    bare.executemany("INSERT INTO l2_members VALUES (?, ?)", [(ONE, L2 + n) for n in range(3)])
+    assert mapped(bare)[0] is None
+    bare.execute("INSERT INTO l2_members VALUES (?, ?)", [TWO, L2 + 100])
+    assert mapped(bare) == (ONE, "shared L2 chunks", "merged into")
+    assert sure(bare) == pytest.approx(0.3)
+    bare.executemany("INSERT INTO l2_members VALUES (?, ?)", [(TWO, L2 + n) for n in (7, 8, 9)])
+    assert mapped(bare)[0::2] == (None, "split into 2")
+
+
 def test_nuclei_and_rows_lead_to_their_roots(bare: duckdb.DuckDBPyConnection) -> None:
     """The soma table before the backup table; a nucleus and an _id of an annotation; a row without a root is retired."""
     for cell, root, rank in ((7, ONE, 1), (7, TWO, 2), (8, TWO, 2)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DAY = datetime(2026, 3, 1)  # noqa: DTZ001 - moments in tables are UTC without a zone
 FIRST = 576460752303423489
-A, B, C, D, E = range(FIRST, FIRST + 5)
+A, B, C, D, E, F, G = range(FIRST, FIRST + 7)
 
 Event = tuple[int | None, str, int, list[int] | None]
 
@@ -86,6 +86,60 @@ def test_a_merge_then_a_split_elsewhere(con: duckdb.DuckDBPyConnection) -> None:
         con, (A, "retired", 3, [C]), (B, "retired", 3, [C]), (C, "born", 3, [A, B]), (C, "retired", 6, [D, E])
     )
     assert [new for new, _ in ends(con, A)] == [D, E]
+    assert mapped(con, A) == (None, None, 0.0, "retired")
+
+
+def test_a_split_before_a_merge_elsewhere(con: duckdb.DuckDBPyConnection) -> None:
+    """A was split into B and C, B merged into D with E: A has a part in C and in D, each for certain."""
+    tell(
+        con,
+        (A, "retired", 3, [B, C]),
+        (B, "born", 3, [A]),
+        (C, "born", 3, [A]),
+        (B, "retired", 6, [D]),
+        (D, "born", 6, [B, E]),
+    )
+    assert mapped(con, A) == (None, None, 0.0, "split into 2")
+
+
+def test_a_part_that_may_be_anywhere_is_not_counted(con: duckdb.DuckDBPyConnection) -> None:
+    """Only roots that hold a part of A for certain make it split: of B, merged with others and split, either side may."""
+    tell(
+        con,
+        (A, "retired", 2, [B, C]),
+        (B, "born", 2, [A]),
+        (C, "born", 2, [A]),
+        (B, "retired", 3, [D]),
+        (D, "born", 3, [B, E]),
+        (D, "retired", 4, [F, G]),
+        (F, "born", 4, [D]),
+        (G, "born", 4, [D]),
+    )
+    assert [new for new, _ in ends(con, A)] == [C, F, G]
+    assert mapped(con, A) == (None, None, 0.0, "retired")
+
+
+def test_a_birth_that_is_not_told_may_have_had_others(con: duckdb.DuckDBPyConnection) -> None:
+    """A became B, of whose making nothing else is known; when B is split, A may be in one of the two alone."""
+    tell(con, (A, "retired", 3, [B]), (B, "retired", 6, [C, D]))
+    assert [new for new, _ in ends(con, A)] == [C, D]
+    assert mapped(con, A) == (None, None, 0.0, "retired")
+
+
+def test_back_in_time_the_same_holds(con: duckdb.DuckDBPyConnection) -> None:
+    """D was split from C, which was made of A and B: at as_of D may have been in either, and is not said to be split."""
+    tell(
+        con,
+        (A, "retired", 13, [C]),
+        (B, "retired", 13, [C]),
+        (C, "born", 13, [A, B]),
+        (C, "retired", 15, [D, E]),
+        (D, "born", 15, [C]),
+        (E, "born", 15, [C]),
+    )
+    assert [new for new, _ in ends(con, D)] == [A, B]
+    assert mapped(con, D) == (None, None, 0.0, "retired")
+    assert mapped(con, C) == (None, None, 0.0, "split into 2")
 
 
 def test_a_lost_path_makes_the_others_worth_nothing(con: duckdb.DuckDBPyConnection) -> None:
