@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -40,21 +40,33 @@ def test_the_whole_brain_in_one_call(con: duckdb.DuckDBPyConnection, larva: Larv
     assert np.count_nonzero(matrix.sum_type_matrix.array) == len(wanted)
 
 
-def test_two_classes_with_relative_weights(con: duckdb.DuckDBPyConnection, larva: Larva) -> None:
-    """Kenyon cells onto output neurons: counts, and shares of what the cells give in all, as pandas has them."""
-    asked = {"source_types": ["KC"], "target_types": ["MBON"], "cell_type_column": "cell_class"}
-    counted = DirectedNestedMatrix.from_connection(con, **asked)
-    share = DirectedNestedMatrix.from_connection(
-        con, weight_mode="relative_outgoing", normalization_scope="all", **asked
-    )
+@pytest.mark.parametrize("threshold", [1, 3])
+@pytest.mark.parametrize("scope", ["selected", "all"])
+@pytest.mark.parametrize(("mode", "end"), [("relative_outgoing", "pre"), ("relative_incoming", "post")])
+def test_two_classes_with_relative_weights(
+    con: duckdb.DuckDBPyConnection, larva: Larva, *, mode: str, end: str, scope: str, threshold: int
+) -> None:
+    """Kenyon cells onto output neurons, as shares of what is shown or of all that a cell gives or gets: pandas' own."""
+    asked: dict[str, Any] = {
+        "source_types": ["KC"],
+        "target_types": ["MBON"],
+        "cell_type_column": "cell_class",
+    }
+    asked |= {"threshold": threshold}
     edges = by_class(larva)
+    edges = edges[edges["weight"] >= threshold]
     between = edges[(edges["pre_class"] == "KC") & (edges["post_class"] == "MBON")]
-    given = edges.groupby("pre")["weight"].sum()
     assert len(between) > 1000
-    assert counted.array.sum() == between["weight"].sum()
-    for pre, post, weight in between[["pre", "post", "weight"]].head(300).itertuples(index=False):
-        assert counted.matrix[pre, post] == weight
-        assert share.matrix[pre, post] == pytest.approx(weight / given[pre])
+    total = (between if scope == "selected" else edges).groupby(end)["weight"].sum()
+    counted = DirectedNestedMatrix.from_connection(con, **asked)
+    share = DirectedNestedMatrix.from_connection(con, weight_mode=mode, normalization_scope=scope, **asked)
+    order = ["pre", "post"]
+    wanted = between.assign(share=between["weight"] / between[end].map(total)).sort_values(order)
+    found = counted.edges().sort(order).rows()
+    assert found == list(wanted[[*order, "weight"]].itertuples(index=False, name=None))
+    shares = share.edges().sort(order)
+    assert shares.select(order).rows() == list(wanted[order].itertuples(index=False, name=None))
+    assert np.allclose(shares["weight"].to_numpy(), wanted["share"].to_numpy(), rtol=1e-12, atol=0)
 
 
 def test_thresholds_and_neurons_by_id(con: duckdb.DuckDBPyConnection, larva: Larva) -> None:
