@@ -161,11 +161,12 @@ def open_meshes(store: Store) -> MeshSource:
     prefix, info = "", _info(store, "info") or _info(store, "mesh/info")
     if info is not None and "mesh" in info:
         prefix = f"{info['mesh']}/"
-        inner = _info(store, f"{prefix}info")
+        # The format takes a folder of meshes without an info for a legacy one.
+        inner = _info(store, f"{prefix}info") or {"@type": LEGACY}
         info = (
             {"segment_properties": f"../{info['segment_properties']}"} if "segment_properties" in info else {}
         )
-        info = None if inner is None else info | inner
+        info |= inner
     elif info is not None and _info(store, "info") is None:
         prefix = "mesh/"
     if info is None or info.get("@type") not in {LEGACY, DRACO}:

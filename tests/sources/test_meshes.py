@@ -142,6 +142,8 @@ def test_legacy_precomputed_meshes(tmp_path: Path) -> None:
     assert regions.contains([INSIDE, OUTSIDE, [2000, 500, 500]])[:, 0].tolist() == [True, True, False]
     write(whole, {"labels.json": {"7": "bulb"}})
     assert read_folder(whole).names == ("bulb",)
+    (whole / "meshes" / "info").unlink()
+    assert len(read_folder(whole)) == 1, "a folder of meshes without an info is a legacy one"
 
 
 def in_files(folder: Path, info: Mapping[str, Any], segments: Mapping[int, multilod.Written]) -> Path:
