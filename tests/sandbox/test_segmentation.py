@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from crantdb.sandbox import Datastack, Fault, Sandbox
 from crantdb.sandbox.block_coding import BLOCK, encoded
 from tests.conftest import CANARY
+from tests.sources.spots import spotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,16 @@ def test_a_chunk_is_background_but_for_what_lies_in_it(guarded: Sandbox, world: 
         filled = (np.argwhere(box == label) + low + 0.5) * [16, 16, 42]
         away = np.linalg.norm(filled[:, None] - pieces.node_xyz_nm[own][None], axis=2)
         assert (away.min(axis=1) <= pieces.node_radius_nm[own].max() + 42).all()
+
+
+def test_a_point_has_its_supervoxel_however_thin_the_neurite() -> None:
+    """A node half a nanometre thick fills no voxel's middle, and still its voxel is its own; the next one is not."""
+    stack, [supervoxel] = spotted([[2000, 3000, 40]])
+    with Sandbox(stack) as sandbox:
+        path = f"graphene://{sandbox.url}/segmentation/table/{stack.pcg_table}"
+        volume = CloudVolume(path, secrets={"token": CANARY}, progress=False)
+        labels = [label_at(volume, np.array([x, 3000, 40])) for x in (1999, 2000, 2001)]
+    assert labels == [0, supervoxel, 0]
 
 
 def test_the_files_follow_no_edit(world: Datastack) -> None:

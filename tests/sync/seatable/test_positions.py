@@ -388,6 +388,18 @@ def test_a_flat_segmentation_s_objects_are_their_own_roots(
     taken = {tuple(place) for table in stack.versions[0].tables for place in places_of(table.rows)}
     spot = next(at for at in (inside * [2, 2, 1]).tolist() if tuple(at) not in taken)
     rows = [*rows_at(spots[:3]), {**NOTHING, "position": ", ".join(map(str, spot)), "notes": "told"}]
+    synapse = stack.versions[0].table("synapses_v2")
+    assert synapse is not None
+    others = {
+        one
+        for other in stack.versions[0].tables
+        if "pt_supervoxel_id" in other.rows.column_names
+        for one in other.rows["pt_supervoxel_id"].to_pylist()
+    }
+    bound = [row for row in synapse.rows.to_pylist() if (row["pre_pt_supervoxel_id"] or 0) > 1]
+    row = next(row for row in bound if row["pre_pt_supervoxel_id"] not in others)
+    at = ", ".join(str(row[f"pre_pt_position_{axis}"]) for axis in "xyz")
+    rows.append({**NOTHING, "position": at, "notes": "synapse"})
     with Sandbox(stack) as files:
         flat = f"precomputed://{files.url}/watershed/{stack.pcg_table}"
         served = replace(stack, chunkedgraph=None, info={**stack.info, "segmentation_source": flat})
@@ -402,6 +414,7 @@ def test_a_flat_segmentation_s_objects_are_their_own_roots(
         assert found[f"spot {at}"] == (wanted, "segmentation", one.supervoxel)
     assert sum(found[f"spot {at}"][0] == one.supervoxel for at, one in enumerate(spots[:3])) > 0
     assert found["told"] == (root, "segmentation", told)
+    assert found["synapse"] == (row["pre_pt_root_id"], "position", row["pre_pt_supervoxel_id"])
     assert root != told
 
 
