@@ -19,6 +19,45 @@ if TYPE_CHECKING:
 _LEAST_IDS = MappingProxyType({"root_id": 2, "supervoxel_id": 2, "nucleus_id": 1})
 
 
+def annotation_table(there: Opened, name: str, *, is_said: bool) -> tuple[Readable | None, list[str]]:
+    """Return the mirrored SeaTable table that annotates neurons, and what the user should know of it.
+
+    Args:
+        there: the coming snapshot's tables.
+        name: what it is called.
+        is_said: whether crantdb.toml names it, so that it must be there.
+
+    Raises:
+        ConfigError: when it must be there and is not, or two bases have a table of that name.
+    """
+    mirrored = [
+        table for table in there.tables if table.schema == "seatable" and table.name not in _CATALOGUE
+    ]
+    found = [table for table in mirrored if table.name == name]
+    if len(found) > 1:
+        msg = (
+            f"{len(found)} bases have a table {name}, and annotations are one table's: name in crantdb.toml the bases "
+            f"and tables to mirror ([seatable] bases, tables)"
+        )
+        raise ConfigError(msg)
+    if found or not mirrored:
+        return (found[0] if found else None), []
+    names = sorted({table.name for table in mirrored})
+    if is_said:
+        near = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+        msg = f"crantdb.toml: annotations.table is {name!r}, a table that is not mirrored ({hint})"
+        raise ConfigError(msg)
+    note = (
+        f"note: no annotations: none of the mirrored tables ({', '.join(names)}) is called {name}. Which of them annotates "
+        f"neurons, say in crantdb.toml: [annotations] table = …"
+    )
+    return None, [note]
+
+
+_CATALOGUE = frozenset({"st_tables", "st_columns", "st_options", "st_users", "st_links"})
+
+
 def read_typed(there: Opened, table: Readable | None, mapped: Mapped) -> dict[str, int]:
     """Make `typed`: the SeaTable's rows with typed columns, and whether an id of theirs is damaged.
 

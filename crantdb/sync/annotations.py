@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from crantdb.errors import BadResponse, NotServed, SourceError, ValidationError
 from crantdb.sync import annotation_rules as rules
 from crantdb.sync.anchors import anchors
-from crantdb.sync.annotation_cells import read_typed
+from crantdb.sync.annotation_cells import annotation_table, read_typed
 from crantdb.sync.annotation_columns import Mapped
 from crantdb.sync.coming import opened
 from crantdb.sync.making import fill, staged
@@ -50,6 +50,7 @@ class Annotated:
 
     Attributes:
         table: its name.
+        is_said: whether the lab says so, and it must be there.
         mapped: which of its columns means what, and its voxels.
         backup_cells: a CAVE table of cells to look in where the soma table has none.
     """
@@ -57,6 +58,7 @@ class Annotated:
     table: str = DEFAULT_TABLE
     mapped: Mapped = field(default_factory=Mapped)
     backup_cells: str | None = None
+    is_said: bool = False
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ def derive(
         opener: opens the segmentation, for positions that no table has a point at; None when it is not to be asked.
 
     Raises:
+        ConfigError: when crantdb.toml names a table or a column for annotations that is not there.
         SourceError: when the chunkedgraph does not answer: nothing can be committed, and the message says so.
         ValidationError: when an annotation would be lost, or a declared constraint breaks.
         StorageError: when the disk refuses.
@@ -103,9 +106,10 @@ def derive(
     result = Derived()
     with opened(coming) as there:
         there.con.execute("SET TimeZone = 'UTC'")
-        table = there.table("seatable", annotated.table)
+        table, notes = annotation_table(there, annotated.table, is_said=annotated.is_said)
+        result.messages += notes
         try:
-            _make(coming, there, graph, annotated, result, opener=opener)
+            _make(coming, there, graph, annotated, result, table=table, opener=opener)
         except SourceError as error:
             stale = "annotations and root ids" if table is not None else "root ids"
             msg = (
@@ -137,10 +141,10 @@ def _make(
     annotated: Annotated,
     result: Derived,
     *,
+    table: Readable | None,
     opener: Opener | None,
 ) -> None:
     """Make every table, in the order in which they need each other."""
-    table = there.table("seatable", annotated.table)
     carried_supervoxels(coming, there)
     unread = read_typed(there, table, annotated.mapped)
     asked = resolve(coming, there, graph)

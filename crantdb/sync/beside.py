@@ -122,7 +122,8 @@ class Deriving:
                 raise ConfigError(msg)
         named = None if self.config.seatable is None else self.config.seatable.tables
         only = named[0] if named is not None and len(named) == 1 else DEFAULT_TABLE
-        return Annotated(said.table or only, Mapped(said.columns, said.voxel_nm), said.backup_cells)
+        mapped = Mapped(said.columns, said.voxel_nm)
+        return Annotated(said.table or only, mapped, said.backup_cells, is_said=said.table is not None)
 
     def _asked(self, change: Change) -> Cave | None:
         """Return the datastack whose chunkedgraph is to be asked; None when none is.

@@ -39,11 +39,19 @@ FETCHED = datetime(2026, 9, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Bringing:
-    """A warehouse, and the datastack that it mirrors."""
+    """A warehouse, and the datastack that it mirrors.
+
+    Attributes:
+        warehouse: where.
+        cave: what is mirrored.
+        annotated: how its annotations are read.
+        said: what the user was told when rows were last annotated.
+    """
 
     warehouse: Warehouse
     cave: Cave
     annotated: Annotated = field(default_factory=Annotated)
+    said: list[str] = field(default_factory=list)
 
     def version(self, number: int) -> Snapshot:
         """Sync a version; annotations that are here are brought to its moment."""
@@ -77,6 +85,7 @@ class Bringing:
             shared=shared,
         )
         made = derive(coming, open_chunkedgraph(self.cave) if asking else None, self.annotated)
+        self.said = made.messages
         return commit(
             self.warehouse,
             Change(

@@ -220,6 +220,18 @@ def test_a_column_that_the_table_does_not_have_is_told(brought: Bringing) -> Non
     assert current(brought.warehouse) == before
 
 
+def test_a_table_that_is_not_mirrored_is_told(brought: Bringing) -> None:
+    """A table that crantdb.toml names and nobody mirrors is an error; where none is named and none is like ours, it is said."""
+    brought.annotated = Annotated("CRANT_meta", is_said=True)
+    with pytest.raises(ConfigError, match=r"annotations.table is 'CRANT_meta'.*did you mean CRANTb_meta"):
+        brought.annotate([{"_id": "a"}], FETCHED)
+    brought.annotated = Annotated("elsewhere")
+    brought.annotate([{"_id": "a"}], FETCHED)
+    [said] = brought.said
+    assert "none of the mirrored tables (CRANTb_meta) is called elsewhere" in said
+    assert "[annotations] table = …" in said
+
+
 def test_what_cave_got_wrong_stays_counted(tmp_path: Path) -> None:
     """Stale roots in CAVE's columns are counted in every later manifest of the version, also of annotations alone."""
     stack = chain(seed=3, neurons=10, edits=30, synapses=1000, versions=1)
