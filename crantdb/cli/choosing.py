@@ -110,7 +110,10 @@ def neurons_of(
             click.echo(f"crantdb: no neuron is like that: {where}", err=True)
         return found
     if text_file is not None:
-        return chosen(con, first_column(text_file))
+        given = first_column(text_file)
+        if not given:
+            click.echo(f"crantdb: there is no id in {text_file.name}", err=True)
+        return chosen(con, given)
     return chosen(con, roots) if roots else None
 
 

@@ -185,6 +185,9 @@ def test_five_thousand_ids_from_files_and_standard_input(
         done = run("adjacency", "-f", tmp_path / name, *base)
         assert {(row["pre"], row["post"]): row["weight"] for row in listed(done)} == kept
         assert f"of 5000 id(s) given, version 5 has {5000 - len(roots)} under no such root" in done.err
+    (tmp_path / "empty").write_text("root_id\n\n")
+    none = run("adjacency", "-f", tmp_path / "empty", *base)
+    assert (listed(none), "no id in" in none.err) == ([], True), "a file without ids is nobody, and said"
     monkeypatch.setattr("sys.stdin", io.StringIO(files["plain"]))
     piped = run("adjacency", "-f", "-", *base)
     assert {(row["pre"], row["post"]): row["weight"] for row in listed(piped)} == kept
