@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,6 +32,7 @@ class Editor:
         self._pieces = pieces
         self._grid = grid
         self._since: dict[tuple[int, int], int] = {(int(a), int(b)): 0 for a, b in edges}
+        self._touching = _Edges(np.array([*self._since], dtype=np.int64))
         self._past: list[Edge] = []
         self._operations: list[Operation] = []
         self._roots: dict[int, Root] = {}
@@ -46,15 +46,21 @@ class Editor:
         """Return the root a piece has now."""
         return int(self._current[piece])
 
+    def roots(self) -> NDArray[np.int64]:
+        """Return the root of every piece now."""
+        return self._current.copy()
+
     def merge(self, pair: tuple[int, int], time_us: int) -> None:
         """Join two pieces of different objects."""
         self._since[pair] = len(self._operations) + 1
+        self._touching.add(pair)
         self._finish("merge", pair, time_us)
 
     def split(self, pair: tuple[int, int], time_us: int) -> None:
         """Part two pieces that touch."""
         epoch = len(self._operations) + 1
         self._past.append(Edge(pair, self._since.pop(pair), epoch))
+        self._touching.drop(pair)
         self._finish("split", pair, time_us)
 
     def history(self) -> History:
@@ -74,7 +80,7 @@ class Editor:
 
     def _ingest(self) -> None:
         """Give every object of the beginning its first root id."""
-        labels = self._labels()
+        labels = self._touching.objects(np.arange(len(self._current)))
         ids = self._new_roots(int(labels.max()) + 1)
         self._current = ids[labels]
         order = np.argsort(labels, kind="stable")
@@ -87,11 +93,12 @@ class Editor:
         """Give new ids to what an edit touched, and write it down."""
         epoch = len(self._operations) + 1
         old = tuple(dict.fromkeys(int(self._current[piece]) for piece in pair))
-        labels = self._labels()
-        touched = tuple(dict.fromkeys(int(labels[piece]) for piece in pair))
+        around = np.flatnonzero(np.isin(self._current, old))
+        labels = self._touching.objects(around)
+        touched = tuple(dict.fromkeys(labels[np.searchsorted(around, pair)].tolist()))
         new = tuple(int(root) for root in self._new_roots(len(touched)))
         for root, label in zip(new, touched, strict=True):
-            members = np.flatnonzero(labels == label)
+            members = around[labels == label]
             self._current[members] = root
             self._roots[root] = Root(root, time_us, None, old, members, epoch)
             self._root_changes.append((members, np.full(len(members), root), epoch))
@@ -100,14 +107,6 @@ class Editor:
             self._roots[root] = Root(was.id, was.born_us, time_us, was.former, was.pieces, was.epoch)
         self._l2_changes.append((np.array(pair), self._new_l2(np.array(pair), epoch), epoch))
         self._operations.append(Operation(epoch, time_us, kind, pair, old, new))
-
-    def _labels(self) -> NDArray[np.int64]:
-        """Return the object of each piece, numbered from 0."""
-        edges = np.fromiter(itertools.chain.from_iterable(self._since), dtype=np.int64).reshape(-1, 2)
-        count = len(self._current)
-        graph = coo_matrix((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), (count, count))
-        _, labels = connected_components(graph, directed=False)
-        return np.asarray(labels, dtype=np.int64)
 
     def _new_roots(self, count: int) -> NDArray[np.int64]:
         """Return fresh root ids, counted up from 1."""
@@ -119,6 +118,44 @@ class Editor:
         """Return fresh L2 ids in the chunks of two pieces; segment numbers count up with the edits."""
         numbers = (1 << 16) + 2 * epoch + np.arange(2)
         return self._grid.layout.make(2, self._pieces.piece_chunk[pair], numbers)
+
+
+class _Edges:
+    """Pairs of pieces that touch, added to and dropped from one by one.
+
+    Args:
+        pairs: those of the beginning, shape (e, 2).
+    """
+
+    def __init__(self, pairs: NDArray[np.int64]) -> None:
+        self._ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        self._row = {(int(a), int(b)): row for row, (a, b) in enumerate(self._ends)}
+
+    def add(self, pair: tuple[int, int]) -> None:
+        """Join two pieces."""
+        if len(self._row) == len(self._ends):
+            self._ends = np.concatenate([self._ends, np.full((len(self._ends) + 16, 2), -1, dtype=np.int64)])
+        self._row[pair] = len(self._row)
+        self._ends[self._row[pair]] = pair
+
+    def drop(self, pair: tuple[int, int]) -> None:
+        """Part two pieces; the last pair takes their place."""
+        row, last = self._row.pop(pair), len(self._row)
+        if row != last:
+            moved = self._ends[last]
+            self._ends[row] = moved
+            self._row[int(moved[0]), int(moved[1])] = row
+
+    def objects(self, pieces: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the object of each of some pieces (ascending, whole objects), numbered from 0."""
+        ends = self._ends[: len(self._row)]
+        place = np.minimum(np.searchsorted(pieces, ends), len(pieces) - 1)
+        place = place[pieces[place[:, 0]] == ends[:, 0]]
+        graph = coo_matrix(
+            (np.ones(len(place), dtype=np.int8), (place[:, 0], place[:, 1])), (len(pieces),) * 2
+        )
+        _, labels = connected_components(graph, directed=False)
+        return np.asarray(labels, dtype=np.int64)
 
 
 def _timeline(changes: list[tuple[NDArray[np.int64], NDArray[np.int64], int]], stride: int) -> Timeline:

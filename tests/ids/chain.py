@@ -100,23 +100,20 @@ def edited(
                 edges[place], edges[-1] = edges[-1], edges[place]
                 editor.split(edges.pop(), at)
             else:
-                current = np.array([editor.root_of(piece) for piece in range(len(pieces.piece_l2))])
-                pair = _apart(editor, pieces, current, rng)
+                pair = _apart(pieces, editor.roots(), rng)
                 editor.merge(pair, at)
                 edges.append(pair)
     return editor.history()
 
 
-def _apart(
-    editor: Editor, pieces: Pieces, current: NDArray[np.int64], rng: np.random.Generator
-) -> tuple[int, int]:
+def _apart(pieces: Pieces, current: NDArray[np.int64], rng: np.random.Generator) -> tuple[int, int]:
     """Return two pieces of two objects, the second one near the first; all must not become one object."""
     _, label, sizes = np.unique(current, return_inverse=True, return_counts=True)
     size = sizes[label]
     most = max(len(current) / 12, size.min())
     one = int(rng.choice(np.flatnonzero(size <= most)))
     away = np.abs(pieces.piece_chunk - pieces.piece_chunk[one]).sum(axis=1) + rng.random(len(current)) * 4
-    away[(current == editor.root_of(one)) | (size > most)] = np.inf
+    away[(current == current[one]) | (size > most)] = np.inf
     return one, int(away.argmin())
 
 
@@ -129,14 +126,27 @@ class Truth:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self._shares: dict[tuple[int, int], dict[int, float]] = {}
+        pieces = history.pieces
+        self._sizes = np.bincount(pieces.supervoxel_piece, minlength=len(pieces.piece_l2))
+        self._owners: dict[int, NDArray[np.int64]] = {}
 
     def shares(self, root: int, version: int) -> dict[int, float]:
         """Return the roots at a version that hold a root's supervoxels, with the share of each."""
-        leaves = self.history.leaves(self.history.roots[root])
-        found, counts = np.unique(self.history.roots_at(leaves, micros(moment(version))), return_counts=True)
+        own = self.history.roots[root].pieces
+        own = own[self._sizes[own] > 0]
+        found, place = np.unique(self._roots(version)[own], return_inverse=True)
+        counts = np.bincount(place, weights=self._sizes[own], minlength=len(found))
         return dict(zip(found.tolist(), (counts / counts.sum()).tolist(), strict=True))
 
     def root(self, supervoxel: int, version: int) -> int:
         """Return a supervoxel's root at a version."""
         return int(self.history.roots_at([supervoxel], micros(moment(version)))[0])
+
+    def _roots(self, version: int) -> NDArray[np.int64]:
+        """Return the root of each piece at a version."""
+        if version not in self._owners:
+            pieces = np.arange(len(self._sizes))
+            self._owners[version] = self.history.root_of.at(
+                pieces, self.history.epoch(micros(moment(version)))
+            )
+        return self._owners[version]
