@@ -1,8 +1,9 @@
 -- What neurons release, by the predictions of their outgoing synapses: the mean probability of each class. One row
 -- a root and class; `place` 1 is the likeliest. A synapse whose classes are all 0 has no prediction and does not
--- count. Synapses count by the weight that was imported (as much each where none was), or each as much with
--- weighted := false; where all weights are 0 so are the means. A root asked for without a predicted synapse has
--- NULL probabilities and no place. Autapses and root 0 are dropped unless kept. Without of_roots every root with a prediction.
+-- count; a class that a prediction leaves out counts 0 there. Synapses count by the weight that was imported (as much
+-- each where none was), or each as much with weighted := false; where all weights are 0 so are the means. A root asked
+-- for without a predicted synapse has NULL probabilities and no place. Autapses and root 0 are dropped unless kept.
+-- Without of_roots every root with a prediction.
 CREATE OR REPLACE MACRO neuron_transmitters(
     of_roots := NULL,
     weighted := true,
@@ -39,40 +40,53 @@ CREATE OR REPLACE MACRO neuron_transmitters(
             )
     ),
     predicted AS (
-        SELECT released.root_id, given.*
+        SELECT
+            released.root_id,
+            CASE WHEN weighted THEN coalesce(given.weight, 1.0) ELSE 1.0 END AS counts_for,
+            greatest(*COLUMNS(given.* EXCLUDE (synapse_id, weight))) AS likeliest,
+            given.* EXCLUDE (synapse_id, weight)
         FROM nt_predictions AS given
         JOIN released ON released.synapse_id = given.synapse_id
     ),
-    classed AS (
-        SELECT long.root_id, long.synapse_id, coalesce(long.weight, 1.0) AS counts_for, long.transmitter, long.probability
-        FROM predicted UNPIVOT (
-            probability FOR transmitter IN (COLUMNS(* EXCLUDE (root_id, synapse_id, weight)))
-        ) AS long
+    summed AS (
+        SELECT
+            predicted.root_id,
+            count(*) AS predicted_synapses,
+            sum(predicted.counts_for) AS counted_for,
+            sum(COLUMNS(predicted.* EXCLUDE (root_id, counts_for, likeliest)) * predicted.counts_for)
+        FROM predicted
+        WHERE predicted.likeliest > 0
+        GROUP BY predicted.root_id
     ),
-    telling AS (
-        SELECT classed.*
-        FROM classed
-        SEMI JOIN (SELECT DISTINCT seen.synapse_id FROM classed AS seen WHERE seen.probability > 0) AS any_class
-            ON any_class.synapse_id = classed.synapse_id
+    listed AS (
+        SELECT
+            summed.root_id,
+            summed.predicted_synapses,
+            summed.counted_for,
+            list_value(*COLUMNS(summed.* EXCLUDE (root_id, predicted_synapses, counted_for))) AS sums
+        FROM summed
+    ),
+    classes AS MATERIALIZED (
+        -- By place rather than UNPIVOT: a DuckDB before 2.0 stores no UNPIVOT in a file that older ones read.
+        -- A class that the first row is without is none that the classifier has.
+        SELECT sample.place, sample.names[sample.place] AS transmitter
+        FROM (
+            SELECT
+                json_keys(to_json(first_row)) AS names,
+                list_value(*COLUMNS(first_row.*)) AS probabilities,
+                unnest(range(1, len(names) + 1)) AS place
+            FROM (SELECT * EXCLUDE (synapse_id, weight) FROM nt_predictions LIMIT 1) AS first_row
+        ) AS sample
+        WHERE sample.probabilities[sample.place] IS NOT NULL
     ),
     averaged AS (
         SELECT
-            telling.root_id,
-            telling.transmitter,
-            CASE
-                WHEN NOT weighted THEN avg(telling.probability)
-                WHEN sum(telling.counts_for) = 0 THEN 0.0
-                ELSE sum(telling.probability * telling.counts_for) / sum(telling.counts_for)
-            END AS probability,
-            count(*) AS predicted_synapses
-        FROM telling
-        GROUP BY telling.root_id, telling.transmitter
-    ),
-    classes AS (
-        SELECT DISTINCT one.transmitter
-        FROM (SELECT first_row.* FROM nt_predictions AS first_row LIMIT 1) AS sample UNPIVOT (
-            probability FOR transmitter IN (COLUMNS(* EXCLUDE (synapse_id, weight)))
-        ) AS one
+            listed.root_id,
+            classes.transmitter,
+            CASE WHEN listed.counted_for = 0 THEN 0.0 ELSE listed.sums[classes.place] / listed.counted_for END AS probability,
+            listed.predicted_synapses
+        FROM listed
+        CROSS JOIN classes
     ),
     answered AS (
         SELECT averaged.root_id, averaged.transmitter, averaged.probability, averaged.predicted_synapses FROM averaged

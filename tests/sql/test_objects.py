@@ -141,7 +141,8 @@ def test_no_object_reaches_into_another_version(two: duckdb.DuckDBPyConnection, 
 
 
 def _parts(text: str) -> set[str]:
-    """Return which tell-tale parts a definition holds."""
+    """Return which tell-tale parts a definition holds; a DuckDB before 2.0 writes ``[…]`` as its own ``main.list_value``."""
+    text = text.replace("main.list_value(", "list_value(")
     return {part for part in ("main.", '"main"', "v1", "v2") if part in text}
 
 
