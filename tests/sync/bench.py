@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 import crantdb
 from crantdb.config import Config, config_text, read_config
@@ -21,7 +23,10 @@ from crantdb.warehouse.layout import Warehouse, create_warehouse
 from crantdb.warehouse.snapshot import current
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import duckdb
 
     from crantdb.warehouse.state import Snapshot
 
@@ -70,6 +75,7 @@ class Bench:
         config: the warehouse's `crantdb.toml`.
         voice: what syncs said.
         token: the token to send.
+        reader: the connection that was last read through, and to which snapshot and version.
     """
 
     sandbox: Sandbox
@@ -77,6 +83,7 @@ class Bench:
     config: Config
     voice: Voice = field(default_factory=Voice)
     token: str | None = None
+    reader: tuple[tuple[int, int | None], duckdb.DuckDBPyConnection] | None = None
 
     def sync(
         self,
@@ -97,12 +104,16 @@ class Bench:
 
     def rows(self, table: str, version: int | None = None) -> pa.Table:
         """Return a table through `crantdb.connect`, by id where it has one."""
-        con = crantdb.connect(self.warehouse.root, version=version)
-        try:
-            found = con.sql(f'FROM cave."{table}"').to_arrow_table()
-        finally:
-            con.close()
-        return by_id(found)
+        return by_id(self.connected(version).sql(f'FROM cave."{table}"').to_arrow_table())
+
+    def connected(self, version: int | None = None) -> duckdb.DuckDBPyConnection:
+        """Return `crantdb.connect` to the current snapshot: the last one as long as that is asked for again."""
+        asked = (self.warehouse.numbers()[-1], version)
+        if self.reader is None or self.reader[0] != asked:
+            if self.reader is not None:
+                self.reader[1].close()
+            self.reader = asked, crantdb.connect(self.warehouse.root, version=version)
+        return self.reader[1]
 
     def scanned(self, table: str) -> pa.Table:
         """Return a table through `crantdb.scan`, by id."""
@@ -113,6 +124,18 @@ class Bench:
         """Return what lies in the staging: the names of its folders."""
         folder = self.warehouse.staging
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+@contextlib.contextmanager
+def unregistered() -> Iterator[None]:
+    """Leave out `crantdb.duckdb` while the block lasts, half the time of a small sync; other tests look at it."""
+
+    def leave_out(*_: Any) -> None:
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crantdb.sync.run, "keep_registered", leave_out)
+        yield
 
 
 def mirrored(snapshot: Snapshot) -> list[str]:

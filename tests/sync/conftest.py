@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-import crantdb.sync.run
+from tests.sync.bench import unregistered as leaving_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
-def unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
+def unregistered() -> Iterator[None]:
     """Leave out `crantdb.duckdb`, half the time of a small sync; other tests look at it."""
-
-    def leave_out(*_: Any) -> None:
-        return None
-
-    monkeypatch.setattr(crantdb.sync.run, "keep_registered", leave_out)
+    with leaving_out():
+        yield

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import crantdb
 from crantdb.sandbox.chain import TABLE
 from crantdb.sources.opening import open_cave
 from crantdb.sync.run import SyncReport, sync
@@ -29,8 +27,8 @@ def bring(bench: Bench, version: int, *, full: bool = False) -> SyncReport:
 
 def digests(bench: Bench, version: int | None = None) -> dict[str, str]:
     """Return a digest of all rows of every form, whatever their order in the files."""
-    with contextlib.closing(crantdb.connect(bench.warehouse.root, version=version)) as con:
-        return {name: digest(con, name) for name in FORMS}
+    con = bench.connected(version)
+    return {name: digest(con, name) for name in FORMS}
 
 
 def digest(con: duckdb.DuckDBPyConnection, table: str) -> str:

@@ -21,7 +21,7 @@ from crantdb.sandbox.chain import (
     generate_chain,
 )
 from crantdb.warehouse.verify import verify
-from tests.sync.bench import Bench, bench
+from tests.sync.bench import Bench, bench, unregistered
 from tests.sync.delta.chain import FORMS, bring, digests, story
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     """Follow the chain."""
     world = generate_chain(neurons=60, synapses=4_000)
     found = Followed(None, {}, {}, {}, {})  # type: ignore[arg-type]
-    with Sandbox(world, row_limit=1500) as sandbox:
+    with unregistered(), Sandbox(world, row_limit=1500) as sandbox:
         deltas, whole = (bench(tmp_path_factory.mktemp(name) / "wh", sandbox, world.name) for name in "ab")
         for version in VERSIONS:
             deltas.voice.lines.clear()

@@ -18,7 +18,7 @@ from crantdb.sandbox.chain import RECREATED, SPLIT, TABLE, generate_chain
 from crantdb.warehouse.expire import Rules, expire, plan_expiry
 from crantdb.warehouse.register import register
 from crantdb.warehouse.verify import verify
-from tests.sync.bench import Bench, bench
+from tests.sync.bench import Bench, bench, unregistered
 from tests.sync.delta.chain import FORMS, bring, digest, digests
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def bytes_of(made: Bench, version: int) -> int:
 def thinned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thinned]:
     """Follow the chain; make layers half way and at its end, the newest alone whole; unlisted files go at once."""
     world = generate_chain(neurons=40, synapses=2_500)
-    with Sandbox(world, row_limit=1500) as sandbox:
+    with unregistered(), Sandbox(world, row_limit=1500) as sandbox:
         made = bench(tmp_path_factory.mktemp("layers") / "wh", sandbox, world.name)
         found = Thinned(made, {})
         for version in VERSIONS:
