@@ -29,5 +29,5 @@ CREATE OR REPLACE MACRO connectivity(
         min_synapses := min_synapses, min_size := min_size, keep_autapses := keep_autapses,
         keep_root_zero := keep_root_zero
     ) AS every
-    WHERE of_roots IS NULL;
+    WHERE asks_all(of_roots);
 COMMENT ON MACRO TABLE connectivity IS 'The connections of neurons, both ways, each pair once (pre, post, weight, size_sum); without of_roots the whole brain''s. Autapses and root 0 are dropped unless kept.';

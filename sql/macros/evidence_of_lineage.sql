@@ -1,6 +1,6 @@
 -- What became of roots by their lineage: onward from roots retired by as_of, back from roots born after it, to the
 -- roots that stood at as_of. One row a root and new root; all of them, or none. `sure`: it holds a part of the root for
--- certain; of what was merged with others and then split, either side may hold it.
+-- certain; of what was merged with others and then split, either side may hold it. `merged`: it holds others for certain.
 CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
     WITH RECURSIVE
     wanted AS MATERIALIZED (SELECT DISTINCT given.one AS root_id FROM (SELECT unnest(of_roots) AS one) AS given),
@@ -79,7 +79,7 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         SELECT
             onward.id,
             later.next_root_id,
-            onward.merged OR later.joined,
+            later.joined OR (onward.merged AND NOT later.fork),
             onward.pure AND later.part,
             onward.sure AND (NOT later.fork OR (onward.pure AND later.part))
         FROM onward
@@ -93,7 +93,7 @@ CREATE OR REPLACE MACRO evidence_of_lineage(of_roots) AS TABLE
         SELECT
             back.id,
             earlier.next_root_id,
-            back.merged OR earlier.joined,
+            earlier.joined OR (back.merged AND NOT earlier.fork),
             back.pure AND earlier.part,
             back.sure AND (NOT earlier.fork OR (back.pure AND earlier.part))
         FROM back

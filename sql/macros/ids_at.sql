@@ -84,7 +84,7 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
         CASE
             WHEN decided.method IN ('identity', 'supervoxel', 'L2 chunk', 'nucleus') OR annotated.root_id IS NOT NULL THEN 'unchanged'
             WHEN known.parts > 1 THEN 'split into ' || known.parts
-            WHEN decided.new_id IS NOT NULL AND merged.merged THEN 'merged into'
+            WHEN decided.new_id IS NOT NULL AND merged.merged AND known.ends <= 1 THEN 'merged into'
             WHEN decided.new_id IS NOT NULL THEN 'edited'
             WHEN known.id IS NOT NULL OR annotated.row_id IS NOT NULL THEN 'retired'
             ELSE 'unknown'

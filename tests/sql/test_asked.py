@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
 KEPT = "keep_autapses := true"
 CALLS = {
+    "adjacency, pre": f"adjacency({{}}, {KEPT})",
+    "adjacency, post": f"adjacency(of_post := {{}}, {KEPT})",
+    "connectivity": f"connectivity({{}}, {KEPT})",
+    "synapses_between, pre": f"synapses_between({{}}, {KEPT})",
+    "synapses_between, post": f"synapses_between(of_post := {{}}, {KEPT})",
     "region_adjacency, pre": f"region_adjacency({{}}, {KEPT})",
     "region_adjacency, post": f"region_adjacency(of_post := {{}}, {KEPT})",
     "region_connectivity": f"region_connectivity({{}}, {KEPT})",
