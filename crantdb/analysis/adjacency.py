@@ -19,6 +19,7 @@ from crantdb.analysis.answers import (
 )
 from crantdb.analysis.chosen import Neurons, chosen_or_all
 from crantdb.analysis.mapping import each_once
+from crantdb.errors import BadArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
+
+MOST_CELLS = 2_000_000_000
+"""A dense matrix of more cells is refused: 16 GB, and 45,000 neurons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,23 @@ class SparseAdjacency:
         return SparseAdjacency(_csr(found.data[kept], places, (len(pre), len(post))), pre, post)
 
     def to_polars(self) -> pl.DataFrame:
-        """Return the matrix as a frame: `pre`, then one column a post root id, named by its digits."""
+        """Return the matrix as a frame: `pre`, then one column a post root id, named by its digits.
+
+        Raises:
+            BadArgument: when it would not fit into memory.
+        """
+        check_cells(len(self.pre_ids), len(self.post_ids))
         dense = self.matrix.toarray(order="F")
         columns = {str(root): dense[:, place] for place, root in enumerate(self.post_ids.tolist())}
         return pl.DataFrame({"pre": self.pre_ids} | columns)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return the matrix as pandas has it: root ids (int64) as index `pre` and columns `post`."""
+        """Return the matrix as pandas has it: root ids (int64) as index `pre` and columns `post`.
+
+        Raises:
+            BadArgument: when it would not fit into memory.
+        """
+        check_cells(len(self.pre_ids), len(self.post_ids))
         import pandas as pd  # noqa: PLC0415 - heavy, and only here
 
         return pd.DataFrame(
@@ -82,6 +96,21 @@ class SparseAdjacency:
             columns=pd.Index(self.post_ids, name="post"),
             copy=False,
         )
+
+
+def check_cells(rows: int, columns: int) -> None:
+    """Refuse a dense matrix that would not fit into memory.
+
+    Raises:
+        BadArgument: when it has more than `MOST_CELLS`.
+    """
+    cells = rows * columns
+    if cells > MOST_CELLS:
+        msg = (
+            f"{rows:,} x {columns:,} neurons would take {8 * cells / 1e9:,.0f} GB: choose neurons or types, or take "
+            f"crantdb.sparse_adjacency"
+        )
+        raise BadArgument(msg)
 
 
 def get_adjacency(
@@ -117,7 +146,8 @@ def get_adjacency(
         output: `polars` (a column `pre`, then a column a neuron) or `pandas` (ids as index and columns).
 
     Raises:
-        BadArgument: when a threshold is no number, or `like` or `output` is none of those.
+        BadArgument: when a threshold is no number, `like` or `output` is none of those, or the matrix would not fit
+            into memory.
         NoSuchSnapshot: when the connection does not hold that version.
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
 

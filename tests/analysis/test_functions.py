@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 import crantdb
 from crantdb.analysis.answers import exact_pandas
@@ -201,6 +202,16 @@ def test_a_part_of_a_matrix_in_memory(
     assert found.matrix.dtype == np.int64
     dense = found.matrix.toarray()
     assert all(dense[i, j] == truth.get((a, b), 0) for i, a in enumerate(rows) for j, b in enumerate(columns))
+
+
+def test_a_dense_matrix_that_no_memory_holds_is_refused() -> None:
+    """The dense matrix of a whole large brain is refused with what it would take; the sparse one stands."""
+    ids = np.arange(1, 120_001)
+    brain = crantdb.SparseAdjacency(csr_array((len(ids), len(ids)), dtype=np.int64), ids, ids)
+    for dense in (brain.to_polars, brain.to_pandas):
+        with pytest.raises(BadArgument, match=r"120,000 x 120,000 neurons would take 115 GB"):
+            dense()
+    assert brain.among(ids[:2], ids[:3]).to_pandas().shape == (2, 3)
 
 
 # --- like crantpy ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from crantdb.analysis.adjacency import check_cells
 from crantdb.analysis.matrices.axis import Annotations, Axis, build_axis
 from crantdb.analysis.matrices.connections import Connections, between, relative, summed
 from crantdb.errors import BadArgument
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from crantdb.analysis.matrices.ordering import Order
 
 AnnotationScope: TypeAlias = Literal["annotated_only", "all"]
-
-MOST_CELLS = 2_000_000_000
-"""Cells of the largest matrix that is built: 16 GB, and 45,000 neurons."""
 
 WEIGHT_NAMES = {
     "count": "synapses",
@@ -161,13 +159,7 @@ def dense(edges: pl.DataFrame, rows: Axis, columns: Axis) -> NDArray[Any]:
     Raises:
         BadArgument: when it would not fit into memory.
     """
-    cells = len(rows.ids) * len(columns.ids)
-    if cells > MOST_CELLS:
-        msg = (
-            f"{len(rows.ids):,} x {len(columns.ids):,} neurons would take {8 * cells / 1e9:,.0f} GB: choose neurons or "
-            f"types, or take crantdb.sparse_adjacency"
-        )
-        raise BadArgument(msg)
+    check_cells(len(rows.ids), len(columns.ids))
     whole = edges["weight"].dtype.is_integer()
     values = np.zeros((len(rows.ids), len(columns.ids)), np.int64 if whole else np.float64)
     at = _places(edges["pre"], rows), _places(edges["post"], columns)
