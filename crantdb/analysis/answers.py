@@ -189,7 +189,7 @@ def framed(rows: pl.DataFrame, output: Output) -> pl.DataFrame | pd.DataFrame:
 
 
 def exact_pandas(rows: pl.DataFrame) -> pd.DataFrame:
-    """Return a frame as pandas; whole numbers beside a NULL become pandas' Int64, never floats."""
+    """Return a frame as pandas; whole numbers beside a NULL become pandas' Int64, never floats; moments stay moments."""
     import pandas as pd  # noqa: PLC0415 - heavy, and only here
     import polars as pl  # noqa: PLC0415 - as above
 
@@ -201,6 +201,8 @@ def exact_pandas(rows: pl.DataFrame) -> pd.DataFrame:
             columns[column.name] = pd.arrays.IntegerArray(values.copy(), missing.copy())
         elif column.dtype.is_numeric() or (column.dtype == pl.Boolean and not column.null_count()):
             columns[column.name] = column.to_numpy().copy()
+        elif column.dtype.is_temporal():
+            columns[column.name] = column.to_pandas()
         else:
             columns[column.name] = pd.Series(column.to_list(), dtype=object)
     return pd.DataFrame(columns, columns=rows.columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -333,6 +334,16 @@ def test_pandas_is_exact_beside_nulls() -> None:
     assert int(found["id"][0]) == ROOT + 1
     assert found["id"][1] is pd.NA
     assert (found["text"].tolist(), found["yes"].tolist()) == (["a", None], [True, None])
+
+
+def test_moments_are_moments_in_pandas() -> None:
+    """A moment keeps its zone and its microseconds, a day is one to count with, NULL is NaT: never a column of objects."""
+    at = datetime(2026, 2, 1, 7, 5, 18, 84051, tzinfo=UTC)
+    found = exact_pandas(pl.DataFrame({"at": [at, None], "day": [at.date(), None], "took": [at - at, None]}))
+    assert str(found["at"].dtype) == "datetime64[us, UTC]"
+    assert found["at"][0] == at
+    assert (found["day"].dt.year[0], found["took"].dt.total_seconds()[0]) == (2026, 0)
+    assert found.isna().to_numpy().tolist() == [[False] * 3, [True] * 3]
 
 
 def test_graph_of_the_whole_brain(con: duckdb.DuckDBPyConnection) -> None:
