@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,12 @@ def bench(root: Path, sandbox: Sandbox, datastack: str = "given", token: str | N
     """Return a fresh warehouse for a datastack of a running sandbox."""
     warehouse = create_warehouse(root, config_text(datastack, sandbox.url))
     return Bench(sandbox, warehouse, read_config(warehouse.config), token=token)
+
+
+def copy_of(made: Bench, root: Path) -> Bench:
+    """Return a bench of its own, at the same server, whose warehouse is a copy."""
+    shutil.copytree(made.warehouse.root, root)
+    return Bench(made.sandbox, Warehouse(root), made.config, token=made.token)
 
 
 def synapses(n: int, *, seed: int = 0, first: int = 1, gaps: bool = False) -> pa.Table:

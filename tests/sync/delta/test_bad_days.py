@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from crantdb.sandbox import Fault, Sandbox
 from crantdb.sandbox.chain import TABLE, generate_chain
 from crantdb.warehouse import merge
 from crantdb.warehouse.staging import Staging
-from tests.sync.bench import Bench, bench
+from tests.sync.bench import Bench, bench, copy_of, unregistered
 from tests.sync.delta.chain import bring, digests, story
 
 if TYPE_CHECKING:
@@ -35,19 +35,45 @@ def world() -> Datastack:
     return generate_chain(versions=3, neurons=60, synapses=4_000)
 
 
-@pytest.fixture
-def sandbox(world: Datastack) -> Iterator[Sandbox]:
-    """Serve them."""
-    with Sandbox(world, row_limit=1500) as served:
-        yield served
+@pytest.fixture(scope="module")
+def first(world: Datastack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Serve them, and return a warehouse with version 1, which no test changes."""
+    with unregistered(), Sandbox(world, row_limit=1500) as served:
+        made = bench(tmp_path_factory.mktemp("first") / "wh", served, world.name)
+        bring(made, 1)
+        yield made
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an undisturbed delta of version 2 ends in, and how many requests it takes."""
+
+    sums: dict[str, list[str]]
+    requests: int
+
+
+@pytest.fixture(scope="module")
+def goal(first: Bench, tmp_path_factory: pytest.TempPathFactory) -> Goal:
+    """Bring version 2 undisturbed."""
+    made = copy_of(first, tmp_path_factory.mktemp("goal") / "wh")
+    before = first.sandbox.log.count()
+    with unregistered():
+        bring(made, 2)
+    return Goal(sums(made), first.sandbox.log.count() - before)
 
 
 @pytest.fixture
-def one(sandbox: Sandbox, tmp_path: Path) -> Bench:
+def sandbox(first: Bench, world: Datastack) -> Iterator[Sandbox]:
+    """Return their server, as it was before other tests."""
+    yield first.sandbox
+    first.sandbox.faults.clear()
+    first.sandbox.replace(world)
+
+
+@pytest.fixture
+def one(first: Bench, sandbox: Sandbox, tmp_path: Path) -> Bench:
     """Return a warehouse with version 1."""
-    made = bench(tmp_path / "wh", sandbox, "chain_ant")
-    bring(made, 1)
-    return made
+    return copy_of(first, tmp_path / "wh")
 
 
 def sums(made: Bench) -> dict[str, list[str]]:
@@ -91,18 +117,13 @@ def killed_writing(made: Bench, call: int) -> None:
     [*((killed_at, line) for line in (1, 2, 5, 15, 25)), *((killed_writing, call) for call in (1, 2, 3))],
 )
 def test_killed_at_any_step(
+    goal: Goal,
     sandbox: Sandbox,
     one: Bench,
-    tmp_path_factory: pytest.TempPathFactory,
     kill: Callable[[Bench, int], None],
     turn: int,
 ) -> None:
     """Killed and run again, a delta asks for nothing twice that it wrote down, and ends in the same bytes of every file."""
-    goal = bench(tmp_path_factory.mktemp("goal") / "wh", sandbox, "chain_ant")
-    bring(goal, 1)
-    before = sandbox.log.count()
-    bring(goal, 2)
-    undisturbed = sandbox.log.count() - before
     process = FORK.Process(target=kill, args=(one, turn))
     process.start()
     process.join(120)
@@ -111,8 +132,8 @@ def test_killed_at_any_step(
     assert one.snapshot.main.version == 1
     before = sandbox.log.count()
     bring(one, 2)
-    assert sandbox.log.count() - before <= undisturbed - turn + 8
-    assert sums(one) == sums(goal)
+    assert sandbox.log.count() - before <= goal.requests - turn + 8
+    assert sums(one) == goal.sums
     assert one.journal() == []
 
 

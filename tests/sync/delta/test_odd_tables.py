@@ -22,7 +22,7 @@ from crantdb.sync.selection import Wish
 from crantdb.warehouse.arrange import ID, POST, PRE
 from crantdb.warehouse.staging import Staging
 from crantdb.warehouse.verify import verify
-from tests.sync.bench import QUICK, Bench, bench
+from tests.sync.bench import QUICK, Bench, bench, copy_of
 from tests.sync.delta.chain import OPTIONS, bring, digests, story
 
 if TYPE_CHECKING:
@@ -52,12 +52,20 @@ def world() -> Datastack:
 
 
 @pytest.fixture(scope="module")
-def one(world: Datastack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Return a warehouse with version 1, which no test changes."""
+def first(world: Datastack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Serve them, and return a warehouse with version 1."""
     with Sandbox(world, row_limit=1500) as sandbox:
         made = bench(tmp_path_factory.mktemp("one") / "wh", sandbox, world.name)
         bring(made, 1)
         yield made
+
+
+@pytest.fixture
+def one(first: Bench, world: Datastack) -> Iterator[Bench]:
+    """Return the warehouse with version 1, which no test changes, its server as it was before other tests."""
+    yield first
+    first.sandbox.faults.clear()
+    first.sandbox.replace(world)
 
 
 def changed(world: Datastack, change: Change, *numbers: int) -> Datastack:
@@ -71,15 +79,21 @@ def changed(world: Datastack, change: Change, *numbers: int) -> Datastack:
     return replace(world, versions=tuple(versions))
 
 
-def followed(world: Datastack, folder: Path) -> Bench:
-    """Bring both versions, the second by what changed; check that it is what a full fetch gives."""
-    with Sandbox(world, row_limit=1500) as sandbox:
-        here, whole = (bench(folder / name, sandbox, world.name) for name in ("here", "whole"))
-        bring(here, 1)
-        bring(here, 2)
-        bring(whole, 2, full=True)
-        assert digests(here) == digests(whole)
-        return here
+def followed(one: Bench, world: Datastack, folder: Path) -> Bench:
+    """Bring both versions of a world, the second by what changed; check that it is what a full fetch gives."""
+    one.sandbox.replace(world)
+    here = bench(folder / "here", one.sandbox, world.name)
+    bring(here, 1)
+    bring(here, 2)
+    assert digests(here) == digests(in_full(one, folder))
+    return here
+
+
+def in_full(one: Bench, folder: Path) -> Bench:
+    """Return a warehouse that fetched version 2 in full."""
+    whole = bench(folder / "whole", one.sandbox, one.config.datastack)
+    bring(whole, 2, full=True)
+    return whole
 
 
 def with_column(rows: pa.Table, name: str, values: list[int | None] | NDArray[np.int64]) -> pa.Table:
@@ -138,9 +152,11 @@ ODD = {
 
 
 @pytest.mark.parametrize(("change", "versions"), ODD.values(), ids=ODD)
-def test_odd_tables(world: Datastack, tmp_path: Path, change: Change, versions: tuple[int, ...]) -> None:
+def test_odd_tables(
+    one: Bench, world: Datastack, tmp_path: Path, change: Change, versions: tuple[int, ...]
+) -> None:
     """Whatever the ids and the roots are, a delta is made, and holds what a full fetch gives."""
-    assert story(followed(changed(world, change, *versions), tmp_path))["completeness"] == BY_DELTA
+    assert story(followed(one, changed(world, change, *versions), tmp_path))["completeness"] == BY_DELTA
 
 
 def outlying(rows: pa.Table) -> pa.Table:
@@ -157,16 +173,16 @@ def updated_in_gap(rows: pa.Table) -> pa.Table:
     return with_column(rows, "id", ids).sort_by("id")
 
 
-def test_new_ids_in_a_wide_gap(world: Datastack, tmp_path: Path) -> None:
+def test_new_ids_in_a_wide_gap(one: Bench, world: Datastack, tmp_path: Path) -> None:
     """A row that is superseded by one whose id lies in a wide gap is found, though no range's number of ids would tell."""
-    found = followed(changed(changed(world, outlying, 1, 2), updated_in_gap, 2), tmp_path)
+    found = followed(one, changed(changed(world, outlying, 1, 2), updated_in_gap, 2), tmp_path)
     assert story(found)["found"]["ranges of id that differed"] == 2
 
 
-def test_from_split_to_split(world: Datastack, tmp_path: Path) -> None:
+def test_from_split_to_split(one: Bench, world: Datastack, tmp_path: Path) -> None:
     """Between two split versions, which serve NULL as 1 and times of creation, a delta is made, NULLs restored."""
     split = replace(world, versions=tuple(replace(v, is_merged=False) for v in world.versions))
-    found = followed(changed(split, odd_roots, 2), tmp_path)
+    found = followed(one, changed(split, odd_roots, 2), tmp_path)
     assert story(found)["completeness"] == BY_DELTA
     assert "created" in found.rows(TABLE).column_names
 
@@ -176,36 +192,31 @@ def test_from_split_to_split(world: Datastack, tmp_path: Path) -> None:
     [(b"", 2 * QUICK.rule.tries), (b'{"code": 500, "message": "need at least one array to concatenate"}', 2)],
 )
 def test_a_chunkedgraph_that_has_no_answer_where_nothing_was_edited(
-    world: Datastack, tmp_path: Path, body: bytes, requests: int
+    one: Bench, tmp_path: Path, body: bytes, requests: int
 ) -> None:
     """A 500 for the new roots of a window is no failure: the rows are found by the roots that were retired.
 
     A bare one is tried again; one in which the chunkedgraph says what failed is not.
     """
-    with Sandbox(world, row_limit=1500) as sandbox:
-        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
-        bring(here, 1)
-        sandbox.faults.add(Fault("status", match="/delta_roots", times=requests, code=500, body=body))
-        bring(here, 2)
-        bring(whole, 2, full=True)
-        assert digests(here) == digests(whole)
+    here = copy_of(one, tmp_path / "here")
+    one.sandbox.faults.add(Fault("status", match="/delta_roots", times=requests, code=500, body=body))
+    bring(here, 2)
+    assert digests(here) == digests(in_full(one, tmp_path))
     assert story(here)["found"]["rows of new roots"] == 0
     assert story(here)["found"]["rows of retired roots"] > 0
 
 
 def test_a_delta_that_breaks_a_promise_is_no_dead_end(
-    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When what was made of the changes fails its checks, the sync says so and fetches the table in full."""
 
     def broken(*_args: object) -> None:
         raise ValidationError(TABLE, "has the rows its source counted", 1)
 
-    with Sandbox(world, row_limit=1500) as sandbox:
-        here = bench(tmp_path / "here", sandbox, world.name)
-        bring(here, 1)
-        monkeypatch.setattr(delta_run, "rearrange", broken)
-        bring(here, 2)
+    here = copy_of(one, tmp_path / "here")
+    monkeypatch.setattr(delta_run, "rearrange", broken)
+    bring(here, 2)
     assert story(here)["completeness"] == IN_FULL
     assert any("what changed cannot be told" in line for line in here.voice.lines)
 
@@ -255,16 +266,14 @@ def test_what_a_delta_does_not_build_on(
         assert why in found
 
 
-def test_a_resumed_delta_is_no_left_over(world: Datastack, tmp_path: Path) -> None:
+def test_a_resumed_delta_is_no_left_over(one: Bench, tmp_path: Path) -> None:
     """A delta that was stopped and goes on is not reported as staged from another sync."""
-    with Sandbox(world, row_limit=1500) as sandbox:
-        here = bench(tmp_path / "here", sandbox, world.name)
-        bring(here, 1)
-        sandbox.faults.add(Fault("status", match="/is_latest_roots", times=None))
-        with pytest.raises(Exception, match="is_latest_roots"):
-            bring(here, 2)
-        sandbox.faults.clear()
+    here = copy_of(one, tmp_path / "here")
+    one.sandbox.faults.add(Fault("status", match="/is_latest_roots", times=None))
+    with pytest.raises(Exception, match="is_latest_roots"):
         bring(here, 2)
+    one.sandbox.faults.clear()
+    bring(here, 2)
     assert not [line for line in here.voice.lines if "from an earlier sync" in line]
     assert story(here)["completeness"] == BY_DELTA
 
@@ -308,7 +317,7 @@ def test_a_large_table_that_is_no_synapse_table(
 
 
 def test_a_root_with_more_rows_than_a_request_goes_on_where_it_was(
-    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one: Bench, world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows of one root (or none) come in parts, each staged as it comes; stopped between two, only the rest is asked for."""
     add, staged = Staging.add, []
@@ -321,27 +330,25 @@ def test_a_root_with_more_rows_than_a_request_goes_on_where_it_was(
             raise Interrupted(msg)
         return piece
 
-    with Sandbox(changed(world, unlooked, 2), row_limit=1500) as sandbox:
-        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
-        bring(here, 1)
-        monkeypatch.setattr(Staging, "add", once)
+    one.sandbox.replace(changed(world, unlooked, 2))
+    here = copy_of(one, tmp_path / "here")
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "add", once)
         with pytest.raises(Interrupted):
             bring(here, 2)
         before = set(staged)
         staged.clear()
         with pytest.raises(Interrupted):
             bring(here, 2)
-        assert staged
-        assert not before & set(staged)
-        monkeypatch.undo()
-        bring(here, 2)
-        bring(whole, 2, full=True)
-        assert digests(here) == digests(whole)
+    assert staged
+    assert not before & set(staged)
+    bring(here, 2)
+    assert digests(here) == digests(in_full(one, tmp_path))
     assert story(here)["completeness"] == BY_DELTA
 
 
 def test_what_was_written_is_held_against_what_was_counted(
-    world: Datastack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A row that is written with another root than was counted is found, however many rows there are: no such table stands."""
     arranged = delta_run.rearrange
@@ -352,12 +359,9 @@ def test_what_was_written_is_held_against_what_was_counted(
         )
         return arranged(staging, con, *args)
 
-    with Sandbox(world, row_limit=1500) as sandbox:
-        here, whole = (bench(tmp_path / name, sandbox, world.name) for name in ("here", "whole"))
-        bring(here, 1)
-        monkeypatch.setattr(delta_run, "rearrange", bent)
-        bring(here, 2)
-        bring(whole, 2, full=True)
-        assert digests(here) == digests(whole)
+    here = copy_of(one, tmp_path / "here")
+    monkeypatch.setattr(delta_run, "rearrange", bent)
+    bring(here, 2)
+    assert digests(here) == digests(in_full(one, tmp_path))
     assert story(here)["completeness"] == IN_FULL
     assert any("is not what was counted" in line for line in here.voice.lines)
