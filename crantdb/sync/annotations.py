@@ -60,6 +60,15 @@ class Annotated:
     backup_cells: str | None = None
     is_said: bool = False
 
+    def recorded(self) -> dict[str, object]:
+        """Return what a manifest keeps of it, so that a later sync sees whether it has changed."""
+        return {
+            "table": self.table,
+            "columns": dict(self.mapped.columns),
+            "voxel_nm": [float(size) for size in self.mapped.voxel_nm],
+            "backup_cells": self.backup_cells,
+        }
+
 
 @dataclass(slots=True)
 class Derived:
@@ -166,6 +175,7 @@ def _make(
             key="supervoxel_id",
             completeness=how,
             exceptions=wrong,
+            source={"annotations": annotated.recorded()},
         ),
         staged(
             coming,

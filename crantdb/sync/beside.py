@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from crantdb.sync.progress import Progress
     from crantdb.warehouse.commit import Change
     from crantdb.warehouse.layout import Warehouse
+    from crantdb.warehouse.state import Snapshot
+
+_ANNOTATING = frozenset({"derived.annotations", "derived.neurons"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Deriving:
             made = derive(
                 self._coming(change),
                 None if cave is None else _chunkedgraph(cave),
-                self._annotated(),
+                self.annotated(),
                 opener=None if cave is None else lambda: open_segmentation(cave),
             )
         except (
@@ -77,12 +80,33 @@ class Deriving:
             raise
         for message in made.messages:
             self.progress.say(message)
+        fresh = {valid.staged.key.table for valid, _ in made.tables}
         return replace(
             change,
             tables=[*change.tables, *made.tables],
+            # Without a table that annotates neurons, what an earlier one said of them is no longer so.
+            carried=[
+                table for table in change.carried if table.key not in _ANNOTATING or table.name in fresh
+            ],
             appended=[*change.appended, *made.appended],
             shared=[*change.shared, *made.replaced],
         )
+
+    def reads_otherwise(self, parent: Snapshot | None, version: int | None) -> bool:
+        """Tell whether crantdb.toml has annotations read otherwise than those of a snapshot's main version were.
+
+        Args:
+            parent: the snapshot, or None.
+            version: the version that is synced; None when CAVE is not.
+
+        Raises:
+            ConfigError: when it maps a column that `annotations` does not have.
+        """
+        wanted = self.annotated().recorded()
+        made = None if parent is None else parent.main.tables.get("derived.root_ids")
+        if parent is None or made is None or version not in {None, parent.main.version}:
+            return False
+        return bool(made.source.get("annotations", Annotated().recorded()) != wanted)
 
     def _coming(self, change: Change) -> Coming:
         """Return the snapshot that a change would make."""
@@ -107,7 +131,7 @@ class Deriving:
             progress=self.progress,
         )
 
-    def _annotated(self) -> Annotated:
+    def annotated(self) -> Annotated:
         """Return which table is the lab's annotations, as crantdb.toml says: else the only one mirrored, else CRANTb's.
 
         Raises:

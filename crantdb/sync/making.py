@@ -49,6 +49,7 @@ def staged(
     key: str | None = None,
     completeness: str,
     exceptions: Mapping[str, int] | None = None,
+    source: Mapping[str, object] | None = None,
     log: bool = False,
 ) -> Made:
     """Stage the rows of a table of `main`.
@@ -61,6 +62,7 @@ def staged(
         key: the whole-number column whose ranges files record: the first of `order`, or None.
         completeness: how it is known to be complete, in words.
         exceptions: what was found wrong, counted.
+        source: what the manifest is to say of how it was made.
         log: rows of no version, to be appended to the log of that name.
 
     Raises:
@@ -86,7 +88,7 @@ def staged(
     )
     facts = TableFacts(
         kind=LOG if log else "derived",
-        source={},
+        source=dict(source or {}),
         fetched_at=datetime.now(UTC),
         as_of=None if log else coming.as_of,
         completeness=completeness,

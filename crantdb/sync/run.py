@@ -96,6 +96,9 @@ def sync(
         raise ConfigError(msg)
     progress = progress or Silence()
     start, memory_bytes = time.monotonic(), promised_bytes(memory)
+    opener = _opener(cave, open_cave)
+    deriving = Deriving(warehouse, config, opener, memory_bytes, progress)
+    deriving.annotated()  # what crantdb.toml says wrong is told before anything is fetched
     with writing(warehouse, "sync"):
         parent = parent_of(warehouse, config)
         clear_committed(warehouse)
@@ -106,12 +109,16 @@ def sync(
             )
         if seatable is not None:
             theirs = _annotations(seatable, warehouse, config, parent, progress, beside=cave is not None)
-        snapshot, opener = parent, _opener(cave, open_cave)
+        snapshot = parent
         version = None if ours is None else ours.selection.version
-        is_news = (ours is not None and ours.is_news(parent)) or (theirs is not None and theirs.is_news)
+        is_news = (
+            (ours is not None and ours.is_news(parent))
+            or (theirs is not None and theirs.is_news)
+            or deriving.reads_otherwise(parent, None if version is None else version.number)
+        )
         if is_news or due_now(parent, None if version is None else version.number, opener):
             change = _change(cave, config, parent, ours, theirs, progress=progress)
-            change = Deriving(warehouse, config, opener, memory_bytes, progress).complete(change)
+            change = deriving.complete(change)
             made = [valid.staged.key for valid, _ in change.tables]
             if is_news or settles_some(change, parent):
                 if cave is not None and version is not None:

@@ -35,7 +35,7 @@ def test_its_columns_become_ours(tmp_path: Path) -> None:
         place = brought.warehouse.config
         place.write_text(place.read_text("utf-8") + TOML, "utf-8")
         config = read_config(place)
-        brought.annotated = Deriving(brought.warehouse, config, lambda: None, 2**29, Silence())._annotated()
+        brought.annotated = Deriving(brought.warehouse, config, lambda: None, 2**29, Silence()).annotated()
         brought.version(1)
         supervoxel = int(stack.chunkedgraph.pieces.supervoxels[0])
         root = Truth(stack.chunkedgraph).root(supervoxel, 1)
@@ -78,4 +78,4 @@ def test_a_column_that_annotations_do_not_have_is_told(tmp_path: Path) -> None:
         warehouse = bringing(tmp_path / "wh", sandbox, "chain_ant").warehouse
     deriving = Deriving(warehouse, read_config(path), lambda: None, 2**29, Silence())
     with pytest.raises(ConfigError, match="did you mean cell_type"):
-        deriving._annotated()
+        deriving.annotated()
