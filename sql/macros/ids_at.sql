@@ -3,8 +3,8 @@
 -- supervoxel, L2 chunk, nucleus, annotation row, for ids of those); supervoxels of synapses; lineage that ends in
 -- one root; shared synapses; shared L2 chunks. `kind` says what edits did: unchanged, edited, merged into,
 -- split into n, retired, unknown. new_id is NULL when nothing decides. For all parts of a split: ids_at_all.
--- `confidence` is 1 for what is certain, else what the votes speak for with caution, each counted half (synapses
--- stand in clusters); above 0.9 only where many say the same and no known part of a split is without a vote.
+-- `confidence` is 1 for what is certain, else at most 0.9: what the votes speak for with caution, each counted half, for
+-- synapses stand in clusters, and a part without any may be the larger one; of L2 chunks the share of the old root.
 CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
     WITH asked AS MATERIALIZED (SELECT given.* FROM ids_given(of_ids) AS given),
     found AS MATERIALIZED (SELECT rows_of.* FROM id_evidence((SELECT list(asked.whole) FROM asked)) AS rows_of),
@@ -14,7 +14,6 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
             count(DISTINCT found.new_id) FILTER (WHERE found.sure AND found.method IN ('anchor supervoxel', 'supervoxels of synapses', 'lineage', 'shared synapses', 'shared L2 chunks')) AS parts,
             count(*) FILTER (WHERE found.step = 4) AS ends,
             list(found.new_id) FILTER (WHERE found.step = 4) AS end_ids,
-            count(*) FILTER (WHERE found.step = 3) AS voted,
             max(found.all_votes) FILTER (WHERE found.step = 3) AS synapse_votes,
             max(found.votes) FILTER (WHERE found.step = 3) AS most_votes
         FROM found
@@ -25,7 +24,6 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
             found.*,
             known.ends,
             known.end_ids,
-            known.voted,
             known.synapse_votes,
             known.most_votes,
             sum(found.votes) OVER (PARTITION BY found.id, found.method) AS cast_votes,
@@ -49,10 +47,9 @@ CREATE OR REPLACE MACRO ids_at(of_ids) AS TABLE
                 WHEN deciding.method = 'anchor supervoxel' AND deciding.rank <= 2 THEN 1.0
                 WHEN deciding.method = 'anchor supervoxel'
                     THEN least(share_at_least(deciding.backing, coalesce(deciding.synapse_votes, 0)) + 0.5, 0.9)
-                WHEN deciding.method = 'shared L2 chunks' THEN deciding.votes / deciding.all_votes
-                WHEN deciding.ends > deciding.voted OR deciding.method = 'shared synapses'
-                    THEN least(share_at_least(deciding.votes / 2, deciding.all_votes / 2), 0.9)
-                ELSE share_at_least(deciding.votes / 2, deciding.all_votes / 2)
+                WHEN deciding.method = 'shared L2 chunks' AND deciding.votes = deciding.all_votes THEN 1.0
+                WHEN deciding.method = 'shared L2 chunks' THEN least(deciding.votes / deciding.all_votes, 0.9)
+                ELSE least(share_at_least(deciding.votes / 2, deciding.all_votes / 2), 0.9)
             END AS confidence
         FROM deciding
         WHERE (

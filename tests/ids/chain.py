@@ -142,6 +142,11 @@ class Truth:
         """Return a supervoxel's root at a version."""
         return int(self.history.roots_at([supervoxel], micros(moment(version)))[0])
 
+    def roots(self, supervoxels: Sequence[int], version: int) -> dict[int, int]:
+        """Return the root of each of many supervoxels at a version."""
+        found = self.history.roots_at(supervoxels, micros(moment(version)))
+        return dict(zip(supervoxels, found.tolist(), strict=True))
+
     def _roots(self, version: int) -> NDArray[np.int64]:
         """Return the root of each piece at a version."""
         if version not in self._owners:

@@ -1,4 +1,4 @@
-"""Ten versions edited at random, mirrored once for all tests."""
+"""Versions edited at random, mirrored once for all tests of a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.ids.bringing import Bringing, bringing
 from tests.ids.chain import Truth, chain, micros, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import duckdb
 
-VERSIONS = 10
+VERSIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,18 @@ class Chain:
         """The warehouse's folder."""
         return self.brought.warehouse.root
 
-    def stood(self, versions: range = range(1, VERSIONS + 1)) -> list[int]:
-        """Return every root that stood at one of some versions, ascending."""
-        moments = [micros(moment(version)) for version in versions]
+    def stood(self, versions: Sequence[int] | None = None) -> list[int]:
+        """Return every root that stood at one of some versions, ascending; of all versions when none is named."""
+        named = [version.number for version in self.stack.versions] if versions is None else versions
+        moments = [micros(moment(version)) for version in named]
         roots = self.truth.history.roots.values()
         return sorted(root.id for root in roots if any(root.is_latest(at) for at in moments))
 
 
 @pytest.fixture(scope="package")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Return the chain: 2,200 edits, ten versions, brought one after the other; version 10 is the main one."""
-    stack = chain(neurons=12, edits=200, synapses=20_000, versions=VERSIONS)
+    """Return a chain of four versions with 750 edits, brought one after the other; the last is the main one."""
+    stack = chain(neurons=10, edits=150, synapses=8_000, versions=VERSIONS)
     assert stack.chunkedgraph is not None
     with Sandbox(stack) as sandbox:
         brought = bringing(tmp_path_factory.mktemp("chain") / "wh", sandbox, "chain_ant")
@@ -56,6 +57,6 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture(scope="package")
 def con(mirrored: Chain) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Return a connection with version 10 in main, and every version in a schema of its own."""
+    """Return a connection with the last version in main, and every version in a schema of its own."""
     with connect(mirrored.root, versions=range(1, VERSIONS + 1)) as connection:
         yield connection

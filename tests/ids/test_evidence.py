@@ -78,13 +78,13 @@ def test_anchors_that_disagree_leave_it_to_synapses(bare: duckdb.DuckDBPyConnect
 
 
 def test_few_votes_speak_for_little(bare: duckdb.DuckDBPyConnection) -> None:
-    """One synapse that says so is no certainty, a hundred of a hundred nearly are, a tie decides nothing."""
+    """One synapse that says so is no certainty, nor are a hundred of a hundred; a tie decides nothing."""
     overlap(bare, (2, ONE, 1, 1))
     assert mapped(bare) == (ONE, "supervoxels of synapses", "edited")
     assert sure(bare) < 0.3
     bare.execute("DELETE FROM root_overlaps")
     overlap(bare, (2, ONE, 100, 100))
-    assert 0.9 < sure(bare) < 1
+    assert sure(bare) == 0.9
     bare.execute("DELETE FROM root_overlaps")
     overlap(bare, (2, ONE, 50, 50), (2, TWO, 50, 50))
     assert mapped(bare) == (None, None, "split into 2")
@@ -109,20 +109,25 @@ def test_ids_of_synapses_do_not_outvote_their_supervoxels(bare: duckdb.DuckDBPyC
     assert mapped(bare)[:2] == (ONE, "shared synapses")
 
 
-def test_a_part_without_a_vote_lowers_the_confidence(bare: duckdb.DuckDBPyConnection) -> None:
-    """When lineage knows of two parts and all synapses are in one, the other may be the larger: 0.9 at the most."""
+def test_votes_are_certain_by_lineage_only(bare: duckdb.DuckDBPyConnection) -> None:
+    """A part may have no synapse and be the larger one: 0.9 at the most, but where lineage has one end, the one voted for."""
     bare.execute("DELETE FROM snapshot")
     tell(bare, (OLD, "retired", 5, [ONE, TWO]), (ONE, "born", 5, [OLD]), (TWO, "born", 5, [OLD]))
     overlap(bare, (2, ONE, 500, 500))
-    assert [root for root, _ in ends(bare, OLD)] == [ONE, TWO]
+    assert [root for root, *_ in ends(bare, OLD)] == [ONE, TWO]
     assert mapped(bare) == (ONE, "supervoxels of synapses", "split into 2")
-    assert sure(bare) <= 0.9
+    assert sure(bare) == 0.9
     overlap(bare, (2, TWO, 5, 5))
-    assert sure(bare) > 0.9
+    assert sure(bare) == 0.9
+    bare.execute("UPDATE root_history SET related_ids = [?] WHERE event = 'retired'", [ONE])
+    assert sure(bare) == 1.0
 
 
 def test_chunks_decide_when_most_are_shared(bare: duckdb.DuckDBPyConnection) -> None:
-    """More than half of the old root's L2 chunks in a root that stands: that share is the confidence; a chunk is its root's."""
+    """More than half of the old root's L2 chunks in a root that stands: that share is the confidence; a chunk is its root's.
+
+    Only all of them are certain: a few may be the soma, and the larger part.
+    """
     for number in range(10):
         bare.execute("INSERT INTO l2_members VALUES (?, ?)", [OLD, L2 + number])
     for number in range(7):
@@ -132,6 +137,13 @@ def test_chunks_decide_when_most_are_shared(bare: duckdb.DuckDBPyConnection) -> 
     assert sure(bare) == pytest.approx(0.7)
     assert mapped(bare, L2 + 3) == (ONE, "L2 chunk", "unchanged")
     assert mapped(bare, L2 + 9) == (None, None, "unknown")
+    bare.executemany("INSERT INTO l2_members VALUES (?, ?)", [(ONE, L2 + number) for number in (7, 9, 20)])
+    bare.execute("INSERT INTO l2_members SELECT ?, ? + 20 + i FROM range(1, 20) AS t(i)", [OLD, L2])
+    bare.execute("INSERT INTO l2_members SELECT ?, ? + 20 + i FROM range(1, 20) AS t(i)", [ONE, L2])
+    assert sure(bare) == 0.9
+    bare.execute("DELETE FROM l2_members WHERE root_id = ? AND l2_id = ?", [OLD, L2 + 8])
+    assert sure(bare) == 1.0
+    bare.execute("DELETE FROM l2_members WHERE l2_id > ?", [L2 + 9])
     bare.execute("DELETE FROM l2_members WHERE root_id = ? AND l2_id > ?", [ONE, L2 + 3])
     assert mapped(bare)[0] is None
 
@@ -154,7 +166,7 @@ def test_chunks_that_are_left_decide_when_all_heirs_are_mirrored(bare: duckdb.Du
     bare.executemany("INSERT INTO l2_members VALUES (?, ?)", [(ONE, L2 + n) for n in range(3)])
     assert mapped(bare)[0] is None
     bare.execute("INSERT INTO l2_members VALUES (?, ?)", [TWO, L2 + 100])
-    assert mapped(bare) == (ONE, "shared L2 chunks", "merged into")
+    assert mapped(bare) == (ONE, "shared L2 chunks", "edited")
     assert sure(bare) == pytest.approx(0.3)
     bare.executemany("INSERT INTO l2_members VALUES (?, ?)", [(TWO, L2 + n) for n in (7, 8, 9)])
     assert mapped(bare)[0::2] == (None, "split into 2")

@@ -78,7 +78,7 @@ def test_given_supervoxels_decide(con: duckdb.DuckDBPyConnection, mirrored: Chai
 def test_is_latest_roots_is_of_the_version(con: duckdb.DuckDBPyConnection, mirrored: Chain) -> None:
     """Current and stale are told apart at each version; 0, NULL and what is no id never were current."""
     ids = [*current(mirrored, 1), *current(mirrored, VERSIONS)]
-    for version in (1, 6, VERSIONS):
+    for version in (1, 3, VERSIONS):
         at = micros(moment(version))
         expected = [mirrored.truth.history.roots[root].is_latest(at) for root in ids]
         assert id_verbs.is_latest_roots(con, ids, materialization=version).tolist() == expected
@@ -124,7 +124,7 @@ def test_supervoxels_and_roots_both_ways(con: duckdb.DuckDBPyConnection, mirrore
 
 
 def test_the_lineage_graph_is_the_histories(con: duckdb.DuckDBPyConnection, mirrored: Chain) -> None:
-    """Ancestors and descendants with births, and the edit that made each, as far as versions 1 to 10 reach."""
+    """Ancestors and descendants with births, and the edit that made each, as far as the versions reach."""
     history = mirrored.truth.history
     first, last = micros(moment(1)), micros(moment(VERSIONS))
     edits = [edit for edit in history.operations if first < edit.time_us <= last]
@@ -174,7 +174,7 @@ def test_cells_outlast_their_roots(con: duckdb.DuckDBPyConnection, mirrored: Cha
 def test_the_version_that_suits_ids(con: duckdb.DuckDBPyConnection, mirrored: Chain) -> None:
     """The newest version at which all were current; one for each; and a stated error when none has them all."""
     roots = mirrored.truth.history.roots
-    for version in (3, 7):
+    for version in (2, 3):
         at = [micros(moment(number)) for number in range(1, VERSIONS + 1)]
         lasting = [r for r in current(mirrored, version) if not roots[r].is_latest(at[version])][:5]
         assert idmap_times.version_for(con, lasting) == version
@@ -195,7 +195,7 @@ def test_the_version_that_suits_ids(con: duckdb.DuckDBPyConnection, mirrored: Ch
 def test_a_time_at_which_all_were_current(con: duckdb.DuckDBPyConnection, mirrored: Chain) -> None:
     """The middle of what the lives of roots have in common; an error that names the two that never met."""
     roots = mirrored.truth.history.roots
-    for version in (2, 5, 9):
+    for version in (1, 2, 3):
         some = current(mirrored, version)[:6]
         at = idmap_times.find_common_time(con, some)
         assert at.tzinfo is UTC
@@ -212,7 +212,7 @@ def test_moments_of_history_are_exact(con: duckdb.DuckDBPyConnection, mirrored: 
     """Births and ends in `root_history` are those of the truth, to the µs; no event comes twice."""
     roots = mirrored.truth.history.roots
     lives = con.sql("SELECT root_id, born_at, retired_at FROM root_lives").fetchall()
-    assert len(lives) > 1000
+    assert len(lives) > 500
     for root, born, retired in lives:
         assert micros(born.replace(tzinfo=UTC)) == roots[root].born_us
         if retired is not None:
@@ -225,4 +225,4 @@ def test_moments_of_history_are_exact(con: duckdb.DuckDBPyConnection, mirrored: 
         "SELECT min(since), max(happened_at) FROM root_history WHERE event = 'covered'"
     ).fetchall()
     assert (since, until) == (moment(1).replace(tzinfo=None), moment(VERSIONS).replace(tzinfo=None))
-    assert until - since > timedelta(days=8)
+    assert until - since > timedelta(days=2)
