@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
 
 from crantdb.sandbox.chain import TABLE
 from crantdb.sources.opening import open_cave
 from crantdb.sync.run import SyncReport, sync
 from crantdb.sync.selection import Wish
+from crantdb.warehouse.rows import rows_sql
+from crantdb.warehouse.snapshot import state_for
 from tests.sync.bench import QUICK, Bench
-
-if TYPE_CHECKING:
-    import duckdb
 
 FORMS = ("synapses_v2", "synapses_by_post", "edges", "edges_by_post", "synapse_ids")
 OPTIONS = replace(QUICK, chunk_rows=1000, parallel=4)
@@ -26,14 +28,23 @@ def bring(bench: Bench, version: int, *, full: bool = False) -> SyncReport:
 
 
 def digests(bench: Bench, version: int | None = None) -> dict[str, str]:
-    """Return a digest of all rows of every form, whatever their order in the files."""
+    """Return a digest of all rows of every form, as the files that a manifest lists hold them, in whatever order."""
+    assert bench.snapshot is not None
+    tables = state_for(bench.warehouse, bench.snapshot, version).tables.values()
+    reads = {table.name: f"({rows_sql(bench.warehouse, table)})" for table in tables}
+    with contextlib.closing(duckdb.connect()) as con:
+        return {name: digest(con, reads[name]) for name in FORMS}
+
+
+def answers(bench: Bench, version: int) -> dict[str, str]:
+    """Return a digest of all rows of every form, as `connect` gives them."""
     con = bench.connected(version)
     return {name: digest(con, name) for name in FORMS}
 
 
-def digest(con: duckdb.DuckDBPyConnection, table: str) -> str:
-    """Return a digest of all rows of a table, each column's name and type included."""
-    rows = con.sql(f"FROM {table} ORDER BY ALL")
+def digest(con: duckdb.DuckDBPyConnection, rows_of: str) -> str:
+    """Return a digest of all rows of a relation, each column's name and type included."""
+    rows = con.sql(f"FROM {rows_of} ORDER BY ALL")
     said = repr([rows.columns, list(map(str, rows.types))]).encode()
     lines = "\n".join(map(repr, rows.fetchall())).encode()
     return hashlib.sha256(said + lines).hexdigest()

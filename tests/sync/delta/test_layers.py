@@ -19,7 +19,7 @@ from crantdb.warehouse.expire import Rules, expire, plan_expiry
 from crantdb.warehouse.register import register
 from crantdb.warehouse.verify import verify
 from tests.sync.bench import Bench, bench, unregistered
-from tests.sync.delta.chain import FORMS, bring, digest, digests
+from tests.sync.delta.chain import FORMS, answers, bring, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ def thinned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thinned]:
         found = Thinned(made, {})
         for version in VERSIONS:
             bring(made, version)
-            found.truth[version] = digests(made, version)
+            found.truth[version] = answers(made, version)
             found.whole_bytes[version] = bytes_of(made, version)
             if version == 6:
                 half = expire(made.warehouse, Rules(99, None, 0, full_versions=2), now=LATER)
@@ -94,7 +94,7 @@ def thinned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thinned]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_row_of_every_form_is_as_it_was(thinned: Thinned, version: int) -> None:
     """All rows of all five forms, hashed, are those of the version while it was whole."""
-    assert digests(thinned.bench, version) == thinned.truth[version]
+    assert answers(thinned.bench, version) == thinned.truth[version]
 
 
 @pytest.mark.parametrize("version", LAYERED)
