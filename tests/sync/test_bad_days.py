@@ -28,7 +28,7 @@ from crantdb.sources.opening import open_cave
 from crantdb.sources.transport import RetryRule
 from crantdb.warehouse.lock import writing
 
-from .bench import QUICK, Bench, Voice, bench, by_id, stack, synapses, tags, version
+from .bench import QUICK, Bench, Voice, bench, by_id, copy_of, stack, synapses, tags, unregistered, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,15 +56,22 @@ def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(webbrowser, name, refuse)
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Bench]:
-    """Give a warehouse that holds version 2, and a server that now has version 3 too."""
-    with Sandbox(stack(OLD), row_limit=500) as sandbox:
-        found = bench(tmp_path / "w", sandbox)
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Give a server, and a warehouse that holds version 2, which no test changes."""
+    with unregistered(), Sandbox(stack(OLD), row_limit=500) as sandbox:
+        found = bench(tmp_path_factory.mktemp("before") / "w", sandbox)
         found.sync(options=OPTIONS)
-        sandbox.replace(stack(OLD, NEW))
-        sandbox.log.clear()
         yield found
+
+
+@pytest.fixture
+def here(before: Bench, tmp_path: Path) -> Bench:
+    """Give a warehouse that holds version 2, and a server that now has version 3 too."""
+    before.sandbox.replace(stack(OLD, NEW))
+    before.sandbox.faults.clear()
+    before.sandbox.log.clear()
+    return copy_of(before, tmp_path / "w")
 
 
 def _is(here: Bench, wanted: Any) -> None:
@@ -72,7 +79,7 @@ def _is(here: Bench, wanted: Any) -> None:
     assert here.snapshot is not None
     assert here.snapshot.main.version == wanted.number
     for table in wanted.tables:
-        assert here.rows(table.name).select(table.rows.column_names).equals(by_id(table.rows))
+        assert here.scanned(table.name).select(table.rows.column_names).equals(by_id(table.rows))
 
 
 def _recovers(here: Bench) -> None:
