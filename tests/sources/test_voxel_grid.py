@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crantdb.errors import BadResponse
@@ -16,6 +16,7 @@ SIZES = st.sampled_from([1.0, 4.0, 4.3, 8.0, 16.0, 40.0, 42.0, 45.1, 0.1, 33.3])
 COUNTS = st.integers(0, 200_000)
 
 
+@settings(deadline=None)
 @given(st.tuples(SIZES, SIZES, SIZES), st.tuples(COUNTS, COUNTS, COUNTS), st.floats(0, 0.999))
 def test_every_point_of_a_voxel_lies_in_it(
     voxel_nm: tuple[float, float, float], voxel: tuple[int, int, int], within: float
@@ -28,6 +29,7 @@ def test_every_point_of_a_voxel_lies_in_it(
     assert voxels.tolist() == [list(voxel)] * 2
 
 
+@settings(deadline=None)
 @given(st.tuples(COUNTS, COUNTS, COUNTS))
 def test_annotation_voxels_nest_in_those_of_the_segmentation(place: tuple[int, int, int]) -> None:
     """A position in 8 x 8 x 42 nm voxels is in half that voxel, rounded down, of 16 x 16 x 42 nm."""
@@ -36,6 +38,7 @@ def test_annotation_voxels_nest_in_those_of_the_segmentation(place: tuple[int, i
     assert voxels[0].tolist() == [place[0] // 2, place[1] // 2, place[2]]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(5, 90), st.integers(0, 90), st.integers(3, 90)), max_size=60),
     st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40)),
