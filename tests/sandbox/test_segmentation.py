@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import requests
 from cloudvolume import Bbox, CloudVolume, chunks, exceptions
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -148,7 +148,7 @@ def test_faults_strike_the_files(sandbox: Sandbox) -> None:
     assert [requests.get(url, timeout=30).status_code for _ in range(2)] == [403, 200]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     arrays.arrays(
         np.uint64,
