@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -21,13 +22,12 @@ from crantdb.sources.transport import RetryRule
 from crantdb.sync.run import SyncReport, sync
 from crantdb.sync.selection import Wish
 from crantdb.warehouse.layout import Warehouse, create_warehouse
-from crantdb.warehouse.snapshot import current
+from crantdb.warehouse.rows import rows_sql
+from crantdb.warehouse.snapshot import current, state_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import duckdb
 
     from crantdb.warehouse.state import Snapshot
 
@@ -104,6 +104,14 @@ class Bench:
         return current(self.warehouse)
 
     def rows(self, table: str, version: int | None = None) -> pa.Table:
+        """Return a table as the files that its manifest lists hold it, by id where it has one."""
+        assert self.snapshot is not None
+        state = state_for(self.warehouse, self.snapshot, version)
+        with contextlib.closing(duckdb.connect()) as con:
+            found = con.sql(rows_sql(self.warehouse, state.tables[f"cave.{table}"])).to_arrow_table()
+        return by_id(found)
+
+    def queried(self, table: str, version: int | None = None) -> pa.Table:
         """Return a table through `crantdb.connect`, by id where it has one."""
         return by_id(self.connected(version).sql(f'FROM cave."{table}"').to_arrow_table())
 

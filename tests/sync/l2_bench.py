@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,6 +105,12 @@ def l2_bench(root: Path, sandbox: Sandbox, world: Datastack) -> L2Bench:
     """Return a fresh warehouse for a world that a sandbox serves; requests are small, so that there are many."""
     text = config_text(world.name, sandbox.url) + "\n[l2]\nids_at_once = 400\nparallel = 2\n"
     return L2Bench(sandbox, world, create_warehouse(root, text))
+
+
+def copy_of(made: L2Bench, root: Path) -> L2Bench:
+    """Return a bench of its own, at the same server, whose warehouse is a copy."""
+    shutil.copytree(made.warehouse.root, root)
+    return L2Bench(made.sandbox, made.world, Warehouse(root))
 
 
 def run(root: str, at: int, roots: list[int]) -> None:

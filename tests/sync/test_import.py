@@ -569,7 +569,7 @@ def test_versions_follow_the_rules_of_a_sync(tmp_path: Path) -> None:
         assert (newer.main.version, newer.versions) == (3, {1: 2, 2: 1, 3: 3})
         synced = here.sync(3)
     assert not synced.changed
-    assert [len(here.rows("cell_types", number)) for number in (1, 2, 3)] == [5, 10, 15]
+    assert [len(here.queried("cell_types", number)) for number in (1, 2, 3)] == [5, 10, 15]
 
 
 # --- interrupted, and large --------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from crantdb.sandbox.l2_graph import l2_edges
 from crantdb.sandbox.l2cache import CacheState, gaps_of
 from crantdb.warehouse.verify import verify
 
-from .l2_bench import L2Bench, l2_bench, small_world
+from .bench import unregistered as without_registering
+from .l2_bench import L2Bench, copy_of, l2_bench, small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,17 +58,23 @@ def _unregistered(monkeypatch: pytest.MonkeyPatch, unregistered: None) -> None:
     monkeypatch.setattr(crantdb.sync.l2, "keep_registered", lambda *_: None)
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, served: Sandbox, world: Datastack) -> L2Bench:
+    """Return a warehouse with one table of version 5, which no test changes."""
+    bench = l2_bench(tmp_path_factory.mktemp("begun") / "warehouse", served, world)
+    with without_registering():
+        bench.mirror()
+    return bench
+
+
 @pytest.fixture
-def here(tmp_path: Path, served: Sandbox, world: Datastack) -> Iterator[L2Bench]:
+def here(tmp_path: Path, begun: L2Bench) -> Iterator[L2Bench]:
     """Return a fresh warehouse with one table of version 5; the sandbox has no faults and serves the world."""
-    served.faults.clear()
-    served.replace(world)
-    bench = l2_bench(tmp_path / "warehouse", served, world)
-    bench.mirror()
-    served.log.clear()
+    bench = copy_of(begun, tmp_path / "warehouse")
+    begun.sandbox.log.clear()
     yield bench
-    served.faults.clear()
-    served.replace(world)
+    begun.sandbox.faults.clear()
+    begun.sandbox.replace(begun.world)
 
 
 def test_members_edges_and_nodes_are_the_worlds(here: L2Bench, history: History) -> None:
@@ -315,8 +322,7 @@ def test_a_server_that_fails_is_gone_on_with(here: L2Bench, struck: str) -> None
 def test_a_killed_sync_ends_as_one_undisturbed(here: L2Bench, tmp_path: Path) -> None:
     """Killed at any call to the disk and run again, a sync makes the same files, byte for byte."""
     roots = here.some()
-    calm = l2_bench(tmp_path / "calm", here.sandbox, here.world)
-    calm.mirror()
+    calm = copy_of(here, tmp_path / "calm")
     calls = killed(calm, 0, roots)
     assert calls > 100
     for at in (calls // 3, 40):

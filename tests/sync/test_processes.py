@@ -17,7 +17,7 @@ import pytest
 
 from crantdb.sandbox import Fault, GivenTable, Sandbox
 
-from .bench import Bench, bench, by_id, stack, synapses, tags, version
+from .bench import Bench, bench, by_id, copy_of, stack, synapses, tags, version
 from .test_bad_days import OPTIONS, ROWS
 
 if TYPE_CHECKING:
@@ -81,15 +81,22 @@ def _start(script: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Bench]:
-    """Give a warehouse that holds version 2, and a server that now has version 3 too."""
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Give a server, and a warehouse that holds version 2, which no test changes."""
     with Sandbox(stack(OLD), row_limit=500) as sandbox:
-        found = bench(tmp_path / "w", sandbox)
+        found = bench(tmp_path_factory.mktemp("before") / "w", sandbox)
         found.sync(options=OPTIONS)
         sandbox.replace(stack(OLD, NEW))
-        sandbox.log.clear()
         yield found
+
+
+@pytest.fixture
+def here(before: Bench, tmp_path: Path) -> Bench:
+    """Give a warehouse that holds version 2, and a server that now has version 3 too."""
+    before.sandbox.faults.clear()
+    before.sandbox.log.clear()
+    return copy_of(before, tmp_path / "w")
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,8 @@ def test_an_older_version_is_added_without_becoming_main(tmp_path: Path) -> None
         report = here.sync(2)
     assert report.changed
     assert (report.snapshot.main.version, report.snapshot.versions) == (3, {3: 1, 2: 2})
-    assert here.rows("cell_types").equals(by_id(new.rows))
-    assert here.rows("cell_types", 2).equals(by_id(old.rows))
+    assert here.queried("cell_types").equals(by_id(new.rows))
+    assert here.queried("cell_types", 2).equals(by_id(old.rows))
 
 
 def test_the_same_version_twice_changes_nothing(tmp_path: Path) -> None:
