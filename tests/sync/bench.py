@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import crantdb
+import crantdb.sync.registration
 from crantdb.config import Config, config_text, read_config
 from crantdb.sandbox import Datastack, GivenTable, Sandbox, Version
 from crantdb.sources.cave import CaveOptions
@@ -136,15 +137,15 @@ class Bench:
 
 
 @contextlib.contextmanager
-def unregistered() -> Iterator[None]:
-    """Leave out `crantdb.duckdb` while the block lasts, half the time of a small sync; other tests look at it."""
+def unregistered() -> Iterator[list[Path]]:
+    """Leave out `crantdb.duckdb` while the block lasts, half the time of a small sync; other tests look at it.
 
-    def leave_out(*_: Any) -> None:
-        return None
-
+    Gives the list of the warehouses that would have been registered.
+    """
+    asked: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crantdb.sync.run, "keep_registered", leave_out)
-        yield
+        patch.setattr(crantdb.sync.registration, "register", asked.append)
+        yield asked
 
 
 def mirrored(snapshot: Snapshot) -> list[str]:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from crantdb.sources.dumps import TableDump
     from crantdb.warehouse.state import VersionState
 
+pytestmark = pytest.mark.usefixtures("unregistered")
+
 MARCH_31 = FIRST + timedelta(days=30)
 """The moment of version 1."""
 
@@ -106,15 +108,20 @@ def dumps_in(folder: Path, number: int = 1) -> list[TableDump]:
 
 
 @pytest.mark.parametrize("srid", [None, 4326])
-def test_dumps_equal_a_sync(tmp_path: Path, srid: int | None) -> None:
-    """Rows in any order, with NULL, 0 and 1 roots, ids beyond 2^53 and odd texts: every file as a sync has it."""
+def test_dumps_equal_a_sync(tmp_path: Path, unregistered: list[Path], srid: int | None) -> None:
+    """Rows in any order, with NULL, 0 and 1 roots, ids beyond 2^53 and odd texts: every file as a sync has it.
+
+    The files for other programs are made anew, too.
+    """
     tables = (GivenTable("synapses_v2", holes()), GivenTable("cell_types", notes(), schema_type="bound_tag"))
     for table in tables:
         write_dump(tmp_path / "dump", table.name, table.rows, srid=srid)
     with Sandbox(stack(version(1, *tables), synapse_table="synapses_v2")) as sandbox:
         synced = bench(tmp_path / "synced", sandbox).sync().snapshot.main
         here = bench(tmp_path / "imported", sandbox)
+        unregistered.clear()
         report = bring(here, dumps_in(tmp_path / "dump"))
+        assert unregistered == [here.warehouse.root]
         again = bring(here, dumps_in(tmp_path / "dump"))
     assert hashes(report.snapshot.main) == hashes(synced)
     assert len(synced.tables) == 8  # two mirrored, four forms, root_ids and cell_ids

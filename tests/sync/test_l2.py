@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 import crantdb
-import crantdb.sync.l2
 from crantdb.analysis.attached import SynapseChoice, read_synapses
 from crantdb.errors import NotServed, ServiceUnavailable
 from crantdb.sandbox import Datastack, Fault, Sandbox
@@ -52,10 +51,7 @@ def served(world: Datastack) -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(autouse=True)
-def _unregistered(monkeypatch: pytest.MonkeyPatch, unregistered: None) -> None:
-    """Leave `crantdb.duckdb` out."""
-    monkeypatch.setattr(crantdb.sync.l2, "keep_registered", lambda *_: None)
+pytestmark = pytest.mark.usefixtures("unregistered")
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +73,16 @@ def here(tmp_path: Path, begun: L2Bench) -> Iterator[L2Bench]:
     begun.sandbox.replace(begun.world)
 
 
-def test_members_edges_and_nodes_are_the_worlds(here: L2Bench, history: History) -> None:
-    """Every L2 id and edge of every root asked for is mirrored, and of every id what the cache has or that it lacks."""
+def test_members_edges_and_nodes_are_the_worlds(
+    here: L2Bench, history: History, unregistered: list[Path]
+) -> None:
+    """Every L2 id and edge of every root asked for is mirrored, and of every id what the cache has or that it lacks.
+
+    The files for other programs are made anew.
+    """
     roots = here.latest()
     report = here.l2(roots)
+    assert unregistered == [here.warehouse.root]
     assert (report.new_roots, dict(report.failed), report.stale) == (len(roots), {}, ())
     members = [(r, int(n)) for r in roots for n in sorted(history.l2_leaves(history.roots[r]))]
     assert here.rows("FROM l2_members ORDER BY root_id, l2_id") == members
