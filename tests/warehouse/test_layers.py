@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,12 +25,13 @@ from crantdb.warehouse.layout import Warehouse
 from crantdb.warehouse.manifest import to_json
 from crantdb.warehouse.relations import files_of
 from crantdb.warehouse.rollback import rollback
-from crantdb.warehouse.snapshot import read_snapshot
+from crantdb.warehouse.rows import rows_sql
+from crantdb.warehouse.snapshot import read_snapshot, state_for
 from crantdb.warehouse.staging import clear, staged
 from crantdb.warehouse.verify import verify
 from tests.warehouse.brain import brain, synapses
 from tests.warehouse.killing import DISK, Calls
-from tests.warehouse.making import ROOT, tree
+from tests.warehouse.making import ROOT, make_warehouse, tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 FORK = multiprocessing.get_context("forkserver")
 FORMS = ("syn", "synapses_by_post", "edges", "edges_by_post", "synapse_ids")
 MEMORY = 2_000_000_000
+Line = tuple[Warehouse, dict[int, dict[str, Any]]]
+"""A warehouse, and all rows of every form of each of its versions."""
+
 NOW = datetime.now(UTC) + timedelta(hours=1)
 
 
@@ -75,9 +80,32 @@ def line(warehouse: Warehouse, versions: Sequence[int], rows: int = 3_000) -> di
 
 
 def content(warehouse: Warehouse, version: int | None = None) -> dict[str, Any]:
-    """Return all rows of every form of a version, in an order of their own."""
-    with connect(warehouse.root, version=version) as con:
-        return {name: con.sql(f"FROM {name} ORDER BY ALL").fetchall() for name in FORMS}
+    """Return all rows of every form of a version, as its manifest says they are kept, in an order of their own."""
+    tables = state_for(warehouse, read_snapshot(warehouse), version).tables.values()
+    with duckdb.connect() as con:
+        found = {t.name: con.sql(f"FROM ({rows_sql(warehouse, t)}) ORDER BY ALL").fetchall() for t in tables}
+    return {name: found[name] for name in FORMS}
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Line]:
+    """Return a warehouse of two versions and one of three, which no test changes."""
+    two = make_warehouse(tmp_path_factory.mktemp("two"))
+    truth = line(two, [1, 2])
+    three = copy_of(two, tmp_path_factory.mktemp("three") / "wh")
+    return {2: (two, truth), 3: (three, truth | line(three, [3]))}
+
+
+@pytest.fixture
+def two(lines: dict[int, Line], tmp_path: Path) -> Line:
+    """Return a warehouse of two versions, the second edited from the first, and all their rows."""
+    return copy_of(lines[2][0], tmp_path / "two"), dict(lines[2][1])
+
+
+@pytest.fixture
+def three(lines: dict[int, Line], tmp_path: Path) -> Line:
+    """Return a warehouse of three versions, each edited from the last, and all their rows."""
+    return copy_of(lines[3][0], tmp_path / "three"), dict(lines[3][1])
 
 
 def thinned(warehouse: Warehouse, full: int = 1, **rules: Any) -> Expiry:
@@ -110,9 +138,9 @@ def findings(warehouse: Warehouse) -> list[str]:
     return [str(checked.finding) for checked in verify(warehouse, deep=True) if checked.finding]
 
 
-def test_layers_lie_on_the_next_newer_version(warehouse: Warehouse) -> None:
+def test_layers_lie_on_the_next_newer_version(three: Line) -> None:
     """Each older version costs what changed since: its layers are those of the version behind it and one of its own."""
-    truth = line(warehouse, [1, 2, 3])
+    warehouse, truth = three
     assert thinned(warehouse).layered == (1, 2)
     assert on(warehouse, 2) == (3, [2])
     assert on(warehouse, 1) == (3, [2, 1])
@@ -120,9 +148,9 @@ def test_layers_lie_on_the_next_newer_version(warehouse: Warehouse) -> None:
     assert sum(file.rows for file in syn(warehouse, 1).own) < 0.2 * syn(warehouse, 1).rows
 
 
-def test_time_goes_on(warehouse: Warehouse) -> None:
+def test_time_goes_on(two: Line) -> None:
     """Version by version synced and thinned, layers move to the newest whole one, and every row stays as it was."""
-    truth = line(warehouse, [1, 2])
+    warehouse, truth = two
     thinned(warehouse)
     truth |= line(warehouse, [3])
     assert thinned(warehouse).layered == (1, 2)
@@ -137,9 +165,9 @@ def test_time_goes_on(warehouse: Warehouse) -> None:
     assert (plan.layered, plan.files, plan.waiting) == ((), (), ())
 
 
-def test_a_second_time_nothing_happens(warehouse: Warehouse) -> None:
+def test_a_second_time_nothing_happens(two: Line) -> None:
     """What is layers already stays as it is: no commit, no file written."""
-    line(warehouse, [1, 2])
+    warehouse, _ = two
     thinned(warehouse)
     thinned(warehouse)
     before = tree(warehouse.root)
@@ -147,9 +175,9 @@ def test_a_second_time_nothing_happens(warehouse: Warehouse) -> None:
     assert tree(warehouse.root) == before
 
 
-def test_files_go_only_after_their_grace_period(warehouse: Warehouse) -> None:
+def test_files_go_only_after_their_grace_period(two: Line) -> None:
     """The whole files of a version that became layers wait as those of any expired snapshot do."""
-    line(warehouse, [1, 2])
+    warehouse, _ = two
     whole = {file.path for file in syn(warehouse, 1).files}
     found = thinned(warehouse, grace_days=7)
     assert found.files == ()
@@ -159,9 +187,9 @@ def test_files_go_only_after_their_grace_period(warehouse: Warehouse) -> None:
     assert not any((warehouse.root / path).exists() for path in whole)
 
 
-def test_a_dry_run_changes_nothing(warehouse: Warehouse) -> None:
+def test_a_dry_run_changes_nothing(three: Line) -> None:
     """A plan names the versions that would become layers, and writes no byte."""
-    line(warehouse, [1, 2, 3])
+    warehouse, _ = three
     before = tree(warehouse.root)
     plan = plan_expiry(warehouse, Rules(99, None, full_versions=2))
     assert plan is not None
@@ -169,9 +197,9 @@ def test_a_dry_run_changes_nothing(warehouse: Warehouse) -> None:
     assert tree(warehouse.root) == before
 
 
-def test_a_middle_version_that_goes_takes_nothing_along(warehouse: Warehouse) -> None:
+def test_a_middle_version_that_goes_takes_nothing_along(three: Line) -> None:
     """Version 2 is no longer kept: the layer of version 1 still has what it needs of it, and gives every row."""
-    truth = line(warehouse, [1, 2, 3])
+    warehouse, truth = three
     thinned(warehouse)
     found = read_snapshot(warehouse)
     kept = {v: n for v, n in found.versions.items() if v != 2}
@@ -187,9 +215,9 @@ def test_a_middle_version_that_goes_takes_nothing_along(warehouse: Warehouse) ->
     assert findings(warehouse) == []
 
 
-def test_days_are_counted_from_when_a_version_came(warehouse: Warehouse) -> None:
+def test_days_are_counted_from_when_a_version_came(two: Line) -> None:
     """That a version became layers does not make it young again: --keep-days lets it go when it would have."""
-    line(warehouse, [1, 2])
+    warehouse, _ = two
     thinned(warehouse, keep_versions=None, keep_days=10)
     assert sorted(read_snapshot(warehouse).versions) == [1, 2]
     plan = plan_expiry(warehouse, Rules(None, 10, 0), now=NOW + timedelta(days=9.9))
@@ -239,20 +267,18 @@ def test_files_that_both_list_are_not_read(warehouse: Warehouse, monkeypatch: py
     assert content(warehouse, 1) == truth
 
 
-def test_many_ranges_are_compared_like_one(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_ranges_are_compared_like_one(three: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut into ranges by root, a comparison finds what it finds at once, rows without a root among them."""
     monkeypatch.setattr("crantdb.warehouse.rows.RANGE_ROWS", 100)
-    truth = line(warehouse, [1, 2, 3])
+    warehouse, truth = three
     thinned(warehouse)
     assert {version: content(warehouse, version) for version in truth} == truth
     assert findings(warehouse) == []
 
 
-def test_layers_that_give_other_rows_are_refused(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_layers_that_give_other_rows_are_refused(two: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a difference missed, the layers are held against the whole before anything is committed: refused."""
-    truth = line(warehouse, [1, 2])
+    warehouse, truth = two
     real = layering._compare
 
     def forgetful(con: Any, *args: Any) -> int:
@@ -268,9 +294,9 @@ def test_layers_that_give_other_rows_are_refused(
     assert content(warehouse, 1) == truth[1]
 
 
-def test_a_damaged_layer_is_found(warehouse: Warehouse) -> None:
+def test_a_damaged_layer_is_found(two: Line) -> None:
     """`verify` names a file of a layer that is gone or not as it was."""
-    line(warehouse, [1, 2])
+    warehouse, _ = two
     thinned(warehouse)
     layers = syn(warehouse, 1).layers
     assert layers is not None
@@ -284,9 +310,9 @@ def test_a_damaged_layer_is_found(warehouse: Warehouse) -> None:
         path.write_bytes(content_was)
 
 
-def test_a_rollback_keeps_layers(warehouse: Warehouse) -> None:
+def test_a_rollback_keeps_layers(two: Line) -> None:
     """Behind a rollback to a snapshot that has layers the older versions still answer."""
-    truth = line(warehouse, [1, 2])
+    warehouse, truth = two
     thinned(warehouse)
     truth |= line(warehouse, [3])
     rollback(warehouse, read_snapshot(warehouse).number - 1)
@@ -294,17 +320,17 @@ def test_a_rollback_keeps_layers(warehouse: Warehouse) -> None:
     assert content(warehouse) == truth[2]
 
 
-def test_nobody_reads_files_of_a_layered_table_by_mistake(warehouse: Warehouse) -> None:
+def test_nobody_reads_files_of_a_layered_table_by_mistake(two: Line) -> None:
     """Who asks for the files of a table that has none of its own is told so, not given the newer version's."""
-    line(warehouse, [1, 2])
+    warehouse, _ = two
     thinned(warehouse)
     with pytest.raises(BadArgument, match=r"kept as what differs from version 2"):
         files_of(warehouse, syn(warehouse, 1))
 
 
-def test_macros_and_filters_answer_on_layers(warehouse: Warehouse) -> None:
+def test_macros_and_filters_answer_on_layers(two: Line) -> None:
     """A filter, the id macro and a scan with a predicate give on layers what they gave on whole files."""
-    line(warehouse, [1, 2])
+    warehouse, _ = two
     asked = (
         f"FROM synapses WHERE pre_pt_root_id = {ROOT + 3} ORDER BY ALL",
         f"FROM v1.synapses_by_post WHERE post_pt_root_id = {ROOT + 5} ORDER BY ALL",
@@ -327,10 +353,10 @@ def _asked(warehouse: Warehouse, query: str) -> list[Any]:
 
 
 def test_the_verb_says_it_dry_first(
-    warehouse: Warehouse, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    two: Line, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`crantdb expire --full-versions 1` alone keeps every version; a dry run says the same of versions and changes nothing."""
-    truth = line(warehouse, [1, 2])
+    warehouse, truth = two
     args = ["expire", "--full-versions", "1", "--warehouse", str(warehouse.root)]
     before = tree(warehouse.root)
     assert run_cli([*args, "--dry-run"]) == 0
@@ -372,10 +398,17 @@ def sums(warehouse: Warehouse) -> dict[int, list[str]]:
     return {v: [file.sha256 for file in syn(warehouse, v).needed] for v in read_snapshot(warehouse).versions}
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """Return a warehouse of three small versions, which no test changes."""
+    made = make_warehouse(tmp_path_factory.mktemp("small"))
+    return made, line(made, [1, 2, 3], rows=300)
+
+
 @pytest.mark.parametrize("name", DISK)
-def test_killed_at_any_step_every_version_is_whole(tmp_path: Path, warehouse: Warehouse, name: str) -> None:
+def test_killed_at_any_step_every_version_is_whole(tmp_path: Path, small: Line, name: str) -> None:
     """Killed at calls of the disk all through, every version gives its rows; run again, it ends as undisturbed."""
-    truth = line(warehouse, [1, 2, 3], rows=300)
+    warehouse, truth = small
     FORK.set_forkserver_preload(["tests.warehouse.test_layers"])
     calm = copy_of(warehouse, tmp_path / "calm")
     code, total = in_child(calm, name, 0)
