@@ -7,6 +7,7 @@ asked for once, with all positions in it; a few at a time; and it is waited for 
 from __future__ import annotations
 
 import importlib
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -255,7 +256,9 @@ def check_installed() -> ModuleType:
         ConfigError: when it is not installed, or does not load.
     """
     try:
-        return importlib.import_module("cloudvolume")
+        with warnings.catch_warnings():  # of what its own parts will not bear with one day
+            warnings.simplefilter("ignore")
+            return importlib.import_module("cloudvolume")
     except ImportError as error:
         if error.name not in {None, "cloudvolume"}:
             msg = (

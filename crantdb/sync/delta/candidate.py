@@ -99,7 +99,7 @@ class Candidate:
 
     def rows(self) -> duckdb.DuckDBPyRelation:
         """Return every row: its id and roots."""
-        return self._con.table(_view("id"))
+        return self._con.sql(f"FROM {_view('id')}")
 
     def total(self) -> int:
         """Return how many rows there are."""
