@@ -118,7 +118,9 @@ def test_every_way_out_is_refused(fenced: Path, attempt: str, monkeypatch: pytes
     before = tree(fenced)
     done = run("sql", query, "--warehouse", fenced / "wh")
     assert tree(fenced) == before
-    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
+    assert (done.code, done.out) == (1, ""), done
+    # A DuckDB that cannot parse an attempt shows the place, as it does for any mistake.
+    assert done.err.count("\n") == 1 or (not NEW_DUCKDB and "Parser Error" in done.err), done
     assert done.err.startswith("crantdb: ")
     assert "bug of crantdb" not in done.err
     assert not done.err.rstrip().endswith(":")

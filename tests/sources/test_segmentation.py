@@ -473,7 +473,7 @@ assert found.supervoxels.tolist() == supervoxels.tolist()
 def test_nothing_is_left_on_the_disk(own_home: Path) -> None:
     """Opened and read with a token, cloud-volume leaves its empty folder: no secret, no cache, no file."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", READING],
+        [sys.executable, "-W", "error", "-W", "ignore:You are using a Python version", "-c", READING],
         capture_output=True,
         text=True,
         timeout=120,

@@ -24,7 +24,7 @@ LISTS = (
     # The words of a macro: DuckDB writes what stands behind EXCLUDE in any order, and before 2.0 it writes some words of
     # a macro that it read from a file in another way.
     """SELECT schema_name, function_name, function_type, parameters, comment,
-    list_sort(regexp_extract_all(regexp_replace(macro_definition, '"|MATERIALIZED', '', 'g'), '[^\\s,()]+')) FROM duckdb_functions() WHERE NOT internal ORDER BY ALL""",
+    list_sort(regexp_extract_all(regexp_replace(macro_definition, '"|MATERIALIZED|CROSS JOIN', '', 'g'), '[^\\s,()]+')) FROM duckdb_functions() WHERE NOT internal ORDER BY ALL""",
     "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() WHERE NOT internal ORDER BY ALL",
     "SELECT schema_name, table_name, sql FROM duckdb_tables() ORDER BY ALL",
     "FROM tables ORDER BY ALL",
