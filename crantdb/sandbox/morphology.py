@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 CENTRE_NM = np.array([320_000.0, 320_000.0, 320_000.0])
 _HEMIBRAIN_NM = 8.0
 _SCATTER_NM = 12_000.0
+_SOMA = 1  # the label of a soma's node in SWC
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,27 @@ class Skeleton:
 
 
 def example_skeletons() -> tuple[Skeleton, ...]:
-    """Return navis' example neurons (hemibrain, Scheffer et al. 2020), read from its installed files."""
-    import navis  # noqa: PLC0415 (takes seconds to load, and only the generated world needs it)
+    """Return navis' example neurons (hemibrain, Scheffer et al. 2020), read from its installed files.
 
-    return tuple(_from_navis(neuron) for neuron in navis.example_neurons(kind="skeleton"))
+    Without navis itself, which takes seconds to load.
+
+    Raises:
+        FileNotFoundError: when the installed navis has no such files.
+    """
+    files = sorted(_installed("navis").glob("data/swc/*.swc"))
+    if not files:
+        msg = "the installed navis has no example neurons in data/swc. Reinstall: pip install --force-reinstall navis"
+        raise FileNotFoundError(msg)
+    return tuple(_from_swc(file) for file in files)
+
+
+def _installed(package: str) -> Path:
+    """Return the folder of an installed package, which is not imported."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        msg = f"{package} is not installed: pip install {package}"
+        raise FileNotFoundError(msg)
+    return Path(found.origin).parent
 
 
 def population(examples: Sequence[Skeleton], count: int, rng: np.random.Generator) -> tuple[Skeleton, ...]:
@@ -58,19 +78,18 @@ def twigs(neurons: Sequence[Skeleton], count: int, rng: np.random.Generator) -> 
     return tuple(out)
 
 
-def _from_navis(neuron: object) -> Skeleton:
-    """Return a navis neuron, in units of 8 nm, as a skeleton in nm."""
-    nodes = neuron.nodes  # type: ignore[attr-defined]
-    ids = nodes["node_id"].to_numpy(np.int64)
-    parents = nodes["parent_id"].to_numpy(np.int64)
+def _from_swc(path: Path) -> Skeleton:
+    """Return the neuron of an SWC file, in units of 8 nm, as a skeleton in nm."""
+    nodes = np.loadtxt(path, comments="#", ndmin=2)
+    ids, label, parents = (nodes[:, column].astype(np.int64) for column in (0, 1, 6))
     order = np.argsort(ids)
     place = np.minimum(np.searchsorted(ids[order], parents), len(ids) - 1)
     parent = np.where(ids[order][place] == parents, order[place], -1)
-    xyz = nodes[["x", "y", "z"]].to_numpy(np.float64) * _HEMIBRAIN_NM
-    radius = nodes["radius"].to_numpy(np.float64) * _HEMIBRAIN_NM
-    soma = neuron.soma  # type: ignore[attr-defined]
-    found = None if soma is None else int(np.flatnonzero(ids == int(np.atleast_1d(soma)[0]))[0])
-    return Skeleton(xyz, radius, parent, found)
+    measures = (
+        nodes[:, 2:6].astype(np.float32).astype(np.float64) * _HEMIBRAIN_NM
+    )  # single, as navis has them
+    somas = np.flatnonzero(label == _SOMA)
+    return Skeleton(measures[:, :3], measures[:, 3], parent, int(somas[0]) if len(somas) else None)
 
 
 def _placed(example: Skeleton, rng: np.random.Generator) -> Skeleton:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import pytest
 
 from crantdb.config import read_config
 from crantdb.sandbox.seatable import SeaTable, update_row
+from crantdb.sources.seatable.read import ReadRules
+from crantdb.sync.seatable import part
 from tests.cli.conftest import run
 from tests.conftest import CANARY
 from tests.sync.seatable.lab import neurons
@@ -30,8 +33,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SeaTable]:
 
 
 @pytest.fixture
-def here(server: SeaTable, tmp_path: Path) -> Path:
-    """Make a warehouse of it, with one line to be quick."""
+def here(server: SeaTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a warehouse of it, with one line to be quick; a base that has changed is read without the usual wait."""
+    at_once = functools.partial(part.SeaTable, rules=ReadRules(settle_s=0.0))
+    monkeypatch.setattr(part, "SeaTable", at_once)
     folder = tmp_path / "wh"
     done = run(
         "init", folder, "--datastack", "ants", "--cave-server", server.url, "--seatable", server.url + ADDRESS
