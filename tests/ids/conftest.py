@@ -45,8 +45,8 @@ class Chain:
 
 @pytest.fixture(scope="package")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """Return a chain of four versions with 550 edits, brought one after the other; the last is the main one."""
-    stack = chain(neurons=8, edits=110, synapses=5_000, versions=VERSIONS)
+    """Return a chain of four versions with 750 edits, brought one after the other; the last is the main one."""
+    stack = chain(neurons=10, edits=150, synapses=8_000, versions=VERSIONS)
     assert stack.chunkedgraph is not None
     with Sandbox(stack) as sandbox:
         brought = bringing(tmp_path_factory.mktemp("chain") / "wh", sandbox, "chain_ant")
