@@ -247,7 +247,7 @@ def test_killed_hundreds_of_times(ground: Ground, tmp_path: Path, seed: int) -> 
 
 @pytest.mark.parametrize(
     ("back", "name", "at"),
-    [(1, "link", 1), (0, "unlink", 1), (0, "replace", 2), (0, "replace", 6)],
+    [(1, "link", 1), (0, "unlink", 1), (0, "replace", 2), (0, "replace", 7)],
     ids=["manifest linked", "before its folder is synced", "half cleared", "database swapped in"],
 )
 def test_killed_around_the_commit(ground: Ground, tmp_path: Path, back: int, name: str, at: int) -> None:
