@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,16 @@ settings.register_profile("crantdb", deadline=None)  # no time is asserted, on h
 settings.load_profile("crantdb")
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of all tests' homes."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test a home without tokens, and an environment without crantdb's variables."""
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))  # pytest's own way looks at every folder there is, for each test
     monkeypatch.setenv("HOME", str(home))
     for name in ("CAVE_TOKEN", "CRANTDB_WAREHOUSE", "CRANTTABLE_TOKEN", "SEATABLE_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
