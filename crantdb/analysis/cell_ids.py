@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from crantdb.analysis.answers import Materialization, schema_of
-from crantdb.analysis.idmap import id_list, ids_at
+from crantdb.analysis.given_ids import id_list
+from crantdb.analysis.idmap import ids_at
 from crantdb.ids import id_or_none
 
 if TYPE_CHECKING:

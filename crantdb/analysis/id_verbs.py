@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from crantdb.analysis.answers import Materialization, Output, framed, schema_of
-from crantdb.analysis.idmap import id_list, ids_at, ids_at_all
+from crantdb.analysis.given_ids import id_list
+from crantdb.analysis.idmap import ids_at, ids_at_all
 from crantdb.errors import BadArgument, NoMatches
 from crantdb.ids import id_or_none, parse_root_id
 

@@ -6,15 +6,13 @@ asked of a chunkedgraph that the caller hands over.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
 from crantdb.analysis.answers import Materialization, Output, framed, schema_of
-from crantdb.errors import NotAnId
+from crantdb.analysis.given_ids import id_list
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,7 +65,7 @@ def ids_at(
         ``confidence`` (0 to 1), ``changed``, ``kind``, and the ``version`` and ``as_of`` that the ids are at.
 
     Raises:
-        NotAnId: when the ids are floats or bools: one float in an array bends every id in it.
+        NotAnId: when the ids are floats, bools or times, or in a frame: one float in an array bends every id in it.
         NoSuchSnapshot, BadArgument: as `schema_of`.
     """
     schema = schema_of(con, materialization)
@@ -100,61 +98,6 @@ def ids_at_all(
         NotAnId, NoSuchSnapshot, BadArgument: as `ids_at`.
     """
     return framed(_asked(con, "ids_at_all", id_list(ids), schema_of(con, materialization)), output)
-
-
-def id_list(ids: object) -> list[int] | list[int | None] | list[str | None]:
-    """Return ids in any form as a list of integers, or of text when some are text.
-
-    A float is refused whatever else there is, but for NaN in the place of a missing id.
-
-    Raises:
-        NotAnId: for floats and bools, and for arrays of them.
-    """
-    if ids is None or isinstance(ids, (str, bytes, int, float, np.generic)):
-        return id_list([ids])
-    kind = getattr(ids, "dtype", None)
-    if isinstance(kind, np.dtype) and kind.kind in "iu":
-        whole: list[int] = np.asarray(ids).ravel().tolist()
-        return whole
-    if isinstance(kind, np.dtype) and kind.kind in "fbc" and np.asarray(ids).size:
-        msg = f"an array of {kind} holds no ids: pass integers or text; one float has bent every id in it"
-        raise NotAnId(msg)
-    values = [_value(value) for value in _iterated(ids)]
-    if any(isinstance(value, str) for value in values):
-        return [None if value is None else str(value) for value in values]
-    return [value for value in values if not isinstance(value, str)]
-
-
-def _iterated(ids: object) -> Iterable[object]:
-    """Return what holds ids as something to go through; columns of Arrow and polars as Python values."""
-    for name in ("to_pylist", "to_list", "tolist"):
-        listed = getattr(ids, name, None)
-        if callable(listed):
-            found: Iterable[object] = listed()
-            return found
-    if isinstance(ids, Iterable):
-        return ids
-    msg = f"{ids!r} is neither an id nor a list of ids"
-    raise NotAnId(msg)
-
-
-def _value(value: object) -> int | str | None:
-    """Return one id as an integer or text; None for a missing one."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return None
-    if isinstance(value, (float, np.floating)) and math.isnan(value):
-        return None
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        msg = (
-            f"{value!r} ({type(value).__name__}) stands in a list of ids: pass ids as integers or as text. "
-            f"A float has lost the last digits of its id, and may have bent the others"
-        )
-        raise NotAnId(msg)
-    return int(value)
 
 
 def _asked(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from crantdb.analysis.idmap import id_list
+from crantdb.analysis.given_ids import id_list
 from crantdb.errors import NoMatches, NotAnId
 from crantdb.ids import parse_root_id
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from crantdb.analysis.idmap import id_list
+from crantdb.analysis.given_ids import id_list
 from crantdb.errors import NotAnId
 from crantdb.ids import parse_id, whole_ids
 
@@ -55,12 +55,6 @@ def parsed_ids(values: object) -> NDArray[np.int64]:
         NotAnId: for a float, a bool, a missing id, text that is no number, a negative number, or beyond int64; and for
             a frame, of which one column must be chosen.
     """
-    if type(values).__name__ in _FRAMES:
-        msg = f"a {type(values).__name__} is no list of ids: pass the column that holds them, such as frame['root_id']"
-        raise NotAnId(msg)
-    if isinstance(kind := getattr(values, "dtype", None), np.dtype) and kind.kind in "mM":
-        msg = f"an array of {kind} holds times, no ids"
-        raise NotAnId(msg)
     if type(values) is np.ndarray and values.dtype.kind in "iu" and (values >= 0).all():
         return each_once(whole_ids(values.ravel()))
     listed = id_list(values)
@@ -68,9 +62,6 @@ def parsed_ids(values: object) -> NDArray[np.int64]:
         msg = f"{sum(one is None for one in listed):,} of {len(listed):,} ids are missing: leave them out"
         raise NotAnId(msg)
     return each_once(np.fromiter((parse_id(one) for one in listed), np.int64, len(listed)))
-
-
-_FRAMES = frozenset({"DataFrame", "LazyFrame", "Table", "RecordBatch", "DuckDBPyRelation"})
 
 
 def each_once(ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from crantdb.analysis.given_ids import id_list
 from crantdb.analysis.mapping import parsed_ids
 from crantdb.errors import NotAnId
 
@@ -45,6 +46,9 @@ IDS = [ROOT, ROOT + 1, ROOT]
         lambda ids: [f" {one} " for one in ids],
         lambda ids: [f"{one}".encode() for one in ids],
         lambda ids: pa.array([f"{one}".encode() for one in ids]),
+        lambda ids: [bytearray(f"{one}".encode()) for one in ids],
+        lambda ids: [pa.scalar(one) for one in ids],
+        lambda ids: np.ma.array(ids, mask=False),
     ],
 )
 def test_every_form_gives_the_same_ids(form: Callable[[list[int]], object]) -> None:
@@ -55,7 +59,18 @@ def test_every_form_gives_the_same_ids(form: Callable[[list[int]], object]) -> N
 
 
 @pytest.mark.parametrize(
-    "one", [ROOT, str(ROOT), f"{ROOT}".encode(), np.int64(ROOT), np.str_(ROOT), np.array(ROOT)]
+    "one",
+    [
+        ROOT,
+        str(ROOT),
+        f"{ROOT}".encode(),
+        bytearray(f"{ROOT}".encode()),
+        memoryview(f"{ROOT}".encode()),
+        pa.scalar(ROOT),
+        np.int64(ROOT),
+        np.str_(ROOT),
+        np.array(ROOT),
+    ],
 )
 def test_one_id_alone(one: object) -> None:
     """A number, text or bytes alone are one id: bytes are no list of the numbers of their letters."""
@@ -74,6 +89,9 @@ def test_one_id_alone(one: object) -> None:
         pd.Series([ROOT, None], dtype="UInt64"),
         pa.array([ROOT, None]),
         pa.array([ROOT, None], pa.uint64()),
+        np.ma.array([ROOT, ROOT + 1], mask=[False, True]),
+        [ROOT, np.ma.masked],
+        pa.scalar(None, pa.int64()),
     ],
 )
 def test_a_missing_id_is_called_missing(missing: object) -> None:
@@ -127,6 +145,8 @@ def test_of_a_relation_too() -> None:
         np.array([ROOT, 2**63], np.uint64),
         pl.Series([2**63], dtype=pl.UInt64),
         pa.array([2**63], pa.uint64()),
+        pytest.param(10**5000, id="beyond words"),
+        [ROOT, -(10**5000)],
         "5.764607526e17",
         f"{ROOT},{ROOT}",
         "",
@@ -140,3 +160,19 @@ def test_what_is_no_id_is_refused(wrong: object) -> None:
     """Floats, times, decimals, boxes, numbers beyond int64, text: none becomes a number, none another exception."""
     with pytest.raises(NotAnId):
         parsed_ids(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        (np.ma.array([ROOT, 7], mask=[False, True]), [ROOT, None]),
+        ([ROOT, np.ma.masked, float("nan"), pd.NA, pd.NaT], [ROOT, None, None, None, None]),
+        (["\ud800", ROOT], ["?", str(ROOT)]),
+        ([10**5000, None], ["a number of 16,610 bits", None]),
+        ([2**63, ROOT], [2**63, ROOT]),
+        (b"\xff", ["\ufffd"]),
+    ],
+)
+def test_what_may_be_damaged_keeps_its_place(given: object, listed: list[int | str | None]) -> None:
+    """To map a list, what is missing or no id has its own place in it, in a form that a query takes."""
+    assert id_list(given) == listed
