@@ -85,7 +85,7 @@ class Bench:
     config: Config
     voice: Voice = field(default_factory=Voice)
     token: str | None = None
-    reader: tuple[tuple[int, int | None], duckdb.DuckDBPyConnection] | None = None
+    reader: tuple[tuple[int, int | None], duckdb.DuckDBPyConnection] | None = field(default=None, init=False)
 
     def sync(
         self,

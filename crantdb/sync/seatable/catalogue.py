@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,7 +25,6 @@ from crantdb.warehouse.whole import stage_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from crantdb.config import Config
     from crantdb.sources.seatable.result import BaseRead
@@ -87,27 +88,36 @@ def stage_catalogue(
     if not reads:
         return []
     moment = max(read.consistency.ended for read in reads)
-    made = []
+    staged = [
+        stage_whole(warehouse, shared_key(config, "seatable", name), SCHEMAS[name], rows)
+        for name, rows in _changed(warehouse, parent, reads, users)
+    ]
+    with contextlib.closing(duckdb.connect()) as con:
+        valid = [validate(table, rows_expected=table.rows, con=con) for table in staged]
+    said = [{"description": SAID[table.staged.key.table]} for table in valid]
+    return [
+        (table, TableFacts("table", words, moment, None, "made of what was read"))
+        for table, words in zip(valid, said, strict=True)
+    ]
+
+
+def _changed(
+    warehouse: Warehouse,
+    parent: Snapshot | None,
+    reads: Sequence[BaseRead],
+    users: Mapping[str, Mapping[str, str]],
+) -> Iterator[tuple[str, Iterator[pa.Table]]]:
+    """Yield the name and rows of each table of the catalogue that differs from the snapshot's."""
     for name, schema in SCHEMAS.items():
         state = None if parent is None else parent.shared.get(f"seatable.{name}")
         kept = _kept(warehouse, state, schema, {read.info.name for read in reads})
         if name == "st_links":
             if state is None or any(table.has_links for read in reads for table in read.tables.values()):
-                made.append(_staged(warehouse, config, name, _links(kept, reads), moment))
+                yield name, _links(kept, reads)
             continue
         rows = pa.concat_tables([kept, *(_rows(name, read, users) for read in reads)])
         if state is None or not rows.equals(_kept(warehouse, state, schema, set())):
-            made.append(_staged(warehouse, config, name, iter([rows]), moment))
-    return made
-
-
-def _staged(
-    warehouse: Warehouse, config: Config, name: str, rows: Iterator[pa.Table], moment: datetime
-) -> tuple[ValidTable, TableFacts]:
-    """Stage a table of the catalogue."""
-    staged = stage_whole(warehouse, shared_key(config, "seatable", name), SCHEMAS[name], rows)
-    facts = TableFacts("table", {"description": SAID[name]}, moment, None, "made of what was read")
-    return validate(staged, rows_expected=staged.rows), facts
+            yield name, iter([rows])
 
 
 def _kept(warehouse: Warehouse, state: TableState | None, schema: pa.Schema, gone: set[str]) -> pa.Table:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import duckdb
+
     from crantdb.sources.cave import Cave
     from crantdb.warehouse.state import Snapshot
 
@@ -70,12 +72,14 @@ class Lab:
         warehouse: mirrors them.
         config: its configuration.
         voice: what syncs said.
+        reader: the connection that was last read through, and what was asked for.
     """
 
     server: Server
     warehouse: Warehouse
     config: Config
     voice: Voice = field(default_factory=Voice)
+    reader: tuple[Any, duckdb.DuckDBPyConnection] | None = field(default=None, init=False)
 
     @property
     def base(self) -> Base:
@@ -113,9 +117,13 @@ class Lab:
         return current(self.warehouse)
 
     def rows(self, query: str, **pins: Any) -> list[tuple[Any, ...]]:
-        """Return a query's rows."""
-        with crantdb.connect(self.warehouse.root, **pins) as con:
-            return con.sql(query).fetchall()
+        """Return a query's rows; asked again of the same snapshot, on the same connection."""
+        asked = (self.warehouse.numbers()[-1:], pins)
+        if self.reader is None or self.reader[0] != asked:
+            if self.reader is not None:
+                self.reader[1].close()
+            self.reader = asked, crantdb.connect(self.warehouse.root, **pins)
+        return self.reader[1].sql(query).fetchall()
 
     def changes(self) -> list[tuple[Any, ...]]:
         """Return the history: row, change, column, from, to."""
