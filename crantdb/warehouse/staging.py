@@ -14,12 +14,9 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from crantdb.errors import StagingMismatch, ValidationError
+from crantdb.errors import StagingMismatch
 from crantdb.warehouse.durable import (
     neighbour,
     storage_errors,
@@ -30,10 +27,13 @@ from crantdb.warehouse.durable import (
 from crantdb.warehouse.files import FileWriter, StagedFile
 from crantdb.warehouse.layout import folder_name
 from crantdb.warehouse.parquet import bounds, write_one
+from crantdb.warehouse.row_order import RowOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from crantdb.warehouse.layout import Warehouse
 
@@ -130,6 +130,7 @@ class Staging:
         self.key = key
         self._pieces = pieces
         self._notes = notes
+        self._order = RowOrder(key.table, key.sort_key, key.unique)
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -157,9 +158,7 @@ class Staging:
             StorageError: when the disk refuses.
             ValidationError: when the key is NULL in a row although it must be unique.
         """
-        table = _in_order(rows.replace_schema_metadata(None), self.key)
-        if self.key.unique and self.key.sort_key is not None:
-            _check_no_null(self.key, table[self.key.sort_key])
+        table = self._order.made(rows.replace_schema_metadata(None))
         low, high = bounds(table[self.key.sort_key]) if self.key.sort_key else (None, None)
         name, size, digest = None, 0, ""
         if table.num_rows or not any(piece.file for piece in self._pieces):
@@ -248,58 +247,13 @@ class Staging:
             if piece.file is None or not piece.rows:
                 continue
             table = pq.read_table(self.folder / piece.file, schema=schema, partitioning=None)
-            if self.key.sort_key is not None:
-                last = _check_order(self.key, table[self.key.sort_key], last)
+            last = self._order.checked(table, last)
             yield table
 
 
 def _by_key(piece: Piece) -> tuple[bool, int]:
     """Order pieces by their lowest key, those without one last."""
     return piece.key_min is None, piece.key_min or 0
-
-
-def _in_order(table: pa.Table, key: StagingKey) -> pa.Table:
-    """Return rows in the one order that their content gives: by key, and where keys repeat by every other column."""
-    names = [key.sort_key] if key.sort_key else []
-    if not key.unique:
-        names += sorted(name for name in table.column_names if name != key.sort_key)
-    if not table.num_rows:
-        return table.combine_chunks()
-    order = pc.sort_indices(_sortable(table.select(names)), [(name, "ascending") for name in names])
-    return table.take(order).combine_chunks()
-
-
-def _sortable(table: pa.Table) -> pa.Table:
-    """Return a table with lists and the like, which Arrow does not sort, as text (a view may hold some)."""
-    for index, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type) or pa.types.is_dictionary(field.type):
-            texts = [None if value is None else repr(value) for value in table[index].to_pylist()]
-            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
-    return table
-
-
-def _check_no_null(key: StagingKey, column: pa.ChunkedArray) -> None:
-    """Check that every row has its key."""
-    if column.null_count:
-        raise ValidationError(key.table, f"{key.sort_key} is never NULL", column.null_count)
-
-
-def _check_order(key: StagingKey, column: pa.ChunkedArray, last: int | None) -> int | None:
-    """Check that keys rise from piece to piece (strictly when unique); return the last one."""
-    if column.null_count:
-        column = column.drop_null()
-        if not len(column):
-            return last
-    values = column.to_numpy()
-    joined = values if last is None else np.concatenate([np.array([last], values.dtype), values])
-    before, after = joined[:-1], joined[1:]  # compared, not subtracted: a step may be wider than an int64
-    wrong = np.flatnonzero(after <= before if key.unique else after < before)
-    if wrong.size:
-        promise = (
-            f"{key.sort_key} is unique" if key.unique else f"{key.sort_key} does not overlap between pieces"
-        )
-        raise ValidationError(key.table, promise, int(wrong.size), [int(joined[i]) for i in wrong[:5]])
-    return int(values[-1])
 
 
 def _difference(one: pa.Schema, other: pa.Schema) -> str:
