@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from crantdb.analysis.answers import schema_of
 from crantdb.analysis.criteria import NeuronCriteria
 from crantdb.analysis.mapping import brought_here, parsed_ids
 from crantdb.analysis.predicate import Where
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
+
+    from crantdb.analysis.answers import Materialization
 
 Neurons: TypeAlias = (
     "int | str | Iterable[int] | Iterable[str] | NDArray[np.int64] | pl.Series | NeuronCriteria | Where"
@@ -44,6 +47,23 @@ def chosen(
         return neurons.get_roots(con, schema)
     ids = parsed_ids(neurons)
     return brought_here(con, ids, schema) if update_ids and ids.size else ids
+
+
+def chosen_at(
+    con: duckdb.DuckDBPyConnection,
+    neurons: Neurons,
+    materialization: Materialization = "latest",
+    *,
+    update_ids: bool = True,
+) -> tuple[NDArray[np.int64], str]:
+    """Return what `chosen` returns of neurons at a version's moment, and the schema that the version stands in.
+
+    Raises:
+        NoSuchSnapshot, BadArgument: as `schema_of`.
+        NotAnId, NoMatches, QueryRefused: as `chosen`.
+    """
+    schema = schema_of(con, materialization)
+    return chosen(con, neurons, schema, update_ids=update_ids), schema
 
 
 def chosen_or_all(

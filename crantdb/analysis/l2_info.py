@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from crantdb.analysis.answers import Materialization, schema_of
-from crantdb.analysis.chosen import Neurons, chosen
+from crantdb.analysis.chosen import Neurons, chosen_at
 from crantdb.analysis.skeletons import skeletons_of
 from crantdb.errors import NoSkeleton
 from crantdb.morphology.navis_objects import navis_dotprops, networkx_graph
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     import networkx as nx
     from numpy.typing import NDArray
 
+    from crantdb.analysis.answers import Materialization
     from crantdb.morphology.store import L2Neuron
 
 L2_INFO = pl.Schema(
@@ -80,8 +80,7 @@ def get_l2_info(
     Raises:
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
     """
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     rows = {neuron.root_id: _info(neuron) for neuron in read_l2(con, roots, schema=schema)}
     for root, skeleton in skeletons_of(con, np.array(list(rows), dtype=np.int64), schema=schema):
         if not isinstance(skeleton, NoSkeleton):
@@ -124,8 +123,7 @@ def get_l2_chunk_info(
     Raises:
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
     """
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     return _chunks(con, roots, schema)
 
 
@@ -167,8 +165,7 @@ def find_anchor_loc(
     Raises:
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
     """
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     chunks = _chunks(con, roots, schema).drop_nulls("size_nm3")
     largest = chunks.sort(["size_nm3", "l2_id"], descending=[True, False]).unique("root_id", keep="first")
     given = pl.DataFrame({"root_id": roots.astype(np.int64)})
@@ -197,8 +194,7 @@ def get_l2_graph(
     Raises:
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
     """
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     made = {
         neuron.root_id: networkx_graph(neuron.edges, neuron.l2_ids, neuron.points_nm)
         for neuron in read_l2(con, roots, schema=schema)
@@ -233,8 +229,7 @@ def get_l2_dotprops(
     """
     import navis  # noqa: PLC0415 (takes seconds to load)
 
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     chunks = {root: rows for (root,), rows in _chunks(con, roots, schema).group_by("root_id")}
     made = []
     for root in roots.tolist():

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from crantdb.analysis.answers import Materialization, schema_of
 from crantdb.analysis.attached import SynapseChoice, attach_rows, read_synapses
-from crantdb.analysis.chosen import Neurons, chosen
+from crantdb.analysis.chosen import Neurons, chosen_at
 from crantdb.errors import NoSkeleton
 from crantdb.morphology.many import skeletonize_many
 from crantdb.morphology.navis_objects import navis_neuron
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import navis
     from numpy.typing import ArrayLike, NDArray
 
+    from crantdb.analysis.answers import Materialization
     from crantdb.analysis.attached import Sides
     from crantdb.morphology.many import NeuronL2
     from crantdb.morphology.skeleton import Method
@@ -147,8 +147,7 @@ def get_l2_skeleton(
     Warns:
         IdsMapped: when the id is not a root of the snapshot's moment.
     """
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neuron, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neuron, materialization, update_ids=update_ids)
     at = None if root_at is None else {int(roots[0]): root_at}
     [(root, skeleton)] = skeletons_of(con, roots[:1], options, schema=schema, root_at=at)
     if isinstance(skeleton, NoSkeleton):
@@ -189,8 +188,7 @@ def get_l2_skeletons(
     """
     import navis  # noqa: PLC0415 (takes seconds to load)
 
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     found: dict[int, Skeleton] = {}
     for root, skeleton in skeletons_of(con, roots, options, schema=schema, workers=workers):
         if not isinstance(skeleton, NoSkeleton):
@@ -275,8 +273,7 @@ def get_compartments(
     Raises:
         NotAnId, NoMatches, QueryRefused: for neurons that are none.
     """
-    schema = schema_of(con, materialization)
-    roots = chosen(con, neurons, schema, update_ids=update_ids)
+    roots, schema = chosen_at(con, neurons, materialization, update_ids=update_ids)
     made = {
         root: skeleton
         for root, skeleton in skeletons_of(con, roots, schema=schema)
