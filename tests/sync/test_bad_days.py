@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OLD = version(2, GivenTable("synapses_v2", synapses(300)), tags(9))
-NEW = version(3, GivenTable("synapses_v2", synapses(2_000, seed=8, gaps=True)), tags(12))
+NEW = version(3, GivenTable("synapses_v2", synapses(1_000, seed=8, gaps=True)), tags(12))
 OPTIONS = replace(QUICK, chunk_rows=300, parallel=1)
 ROWS = r"version/3/table/synapses_v2/query\?(?!.*count=True)"
 """Requests for rows of the new version's synapses, not for counts."""
@@ -88,7 +88,7 @@ def _recovers(here: Bench) -> None:
     _is(here, OLD)
     here.sandbox.faults.clear()
     report = here.sync(options=OPTIONS)
-    assert report.fetched == {"cell_types": 12, "synapses_v2": 2_000}
+    assert report.fetched == {"cell_types": 12, "synapses_v2": 1_000}
     _is(here, NEW)
     assert here.journal() == []
 
@@ -146,9 +146,9 @@ DAYS = {
         _on("wrong_schema", column="size"), StagingMismatch, "size: float then double"
     ),
     "counts that do not match": Day(
-        Fault("status", match=COUNT, times=None, code=200, body=b"2001"),
+        Fault("status", match=COUNT, times=None, code=200, body=b"1001"),
         IncompleteError,
-        r"says it has 2,001 rows, but the server counts 2,000",
+        r"says it has 1,001 rows, but the server counts 1,000",
     ),
     "a count that is none": Day(
         Fault("status", match=COUNT, times=None, code=200, body=b'"many"'), BadResponse, "counts 'many' rows"

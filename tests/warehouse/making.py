@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 
 from crantdb.config import config_text
 from crantdb.warehouse.commit import Change, TableFacts, commit
 from crantdb.warehouse.layout import Warehouse, create_warehouse
-from crantdb.warehouse.snapshot import current
+from crantdb.warehouse.rows import rows_sql
+from crantdb.warehouse.snapshot import current, state_for
 from crantdb.warehouse.staging import Staging, StagingKey, clear, open_staging
 from crantdb.warehouse.validate import ValidTable, validate
 
@@ -134,6 +137,21 @@ def add(warehouse: Warehouse, rows: Mapping[str, pa.Table], version: int = 1, **
     made = commit(warehouse, wanted)
     clear(warehouse, [valid.staged.key for valid, _ in wanted.tables])
     return made
+
+
+def rows_of(warehouse: Warehouse, table: str, version: int | None = None) -> pa.Table:
+    """Return the rows of a mirrored table of the current snapshot, as the files that its manifest lists hold them."""
+    snapshot = current(warehouse)
+    assert snapshot is not None
+    state = state_for(warehouse, snapshot, version).tables[f"cave.{table}"]
+    with duckdb.connect() as con:
+        return con.sql(rows_sql(warehouse, state)).to_arrow_table()
+
+
+def copy_of(warehouse: Warehouse, root: Path) -> Warehouse:
+    """Return a copy of a warehouse."""
+    shutil.copytree(warehouse.root, root)
+    return Warehouse(root)
 
 
 def child(code: str, *args: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:

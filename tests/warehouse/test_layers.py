@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +30,7 @@ from crantdb.warehouse.staging import clear, staged
 from crantdb.warehouse.verify import verify
 from tests.warehouse.brain import brain, synapses
 from tests.warehouse.killing import DISK, Calls
-from tests.warehouse.making import ROOT, make_warehouse, tree
+from tests.warehouse.making import ROOT, copy_of, make_warehouse, tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -424,9 +423,3 @@ def test_killed_at_any_step_every_version_is_whole(tmp_path: Path, small: Line, 
         assert sums(victim) == sums(calm)
     # Threads do not always make as many calls: the last of one run may be one that another does not come to.
     assert codes[:-2] == [-signal.SIGKILL] * (len(codes) - 2)
-
-
-def copy_of(warehouse: Warehouse, root: Path) -> Warehouse:
-    """Return a copy of a warehouse."""
-    shutil.copytree(warehouse.root, root)
-    return Warehouse(root)

@@ -14,7 +14,7 @@ from crantdb.warehouse.layout import Warehouse
 from crantdb.warehouse.prebuilt import prebuilt_path
 from crantdb.warehouse.register import register
 from crantdb.warehouse.snapshot import read_snapshot
-from tests.warehouse.making import add, cells, make_warehouse, synapse_rows
+from tests.warehouse.making import add, cells, copy_of, make_warehouse, synapse_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,12 +34,19 @@ LISTS = (
 )
 
 
-@pytest.fixture
-def registered(tmp_path: Path) -> Warehouse:
-    """Return a warehouse of two versions, registered."""
-    place = make_warehouse(tmp_path / "wh")
+@pytest.fixture(scope="module")
+def unregistered(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Return a warehouse of two versions, which no test changes."""
+    place = make_warehouse(tmp_path_factory.mktemp("unregistered"))
     add(place, {"cells": cells(range(10))}, 1)
     add(place, {"cells": cells(range(20)), "syn": synapse_rows(range(1, 30))}, 2)
+    return place
+
+
+@pytest.fixture
+def registered(unregistered: Warehouse, tmp_path: Path) -> Warehouse:
+    """Return a warehouse of two versions, registered."""
+    place = copy_of(unregistered, tmp_path / "wh")
     register(place.root)
     return place
 

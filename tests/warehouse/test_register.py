@@ -15,7 +15,7 @@ import pytest
 from crantdb.errors import WarehouseBusy
 from crantdb.warehouse.layout import Warehouse
 from crantdb.warehouse.register import register
-from tests.warehouse.making import ROOT, add, cells, child, start, synapse_rows
+from tests.warehouse.making import ROOT, add, cells, child, copy_of, make_warehouse, start, synapse_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +60,21 @@ def ask(shell: str, *args: str | Path, query: str) -> list[dict[str, object]]:
     return rows
 
 
+@pytest.fixture(scope="module")
+def unregistered(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Return a warehouse of versions 1 and 2, which no test changes."""
+    made = make_warehouse(tmp_path_factory.mktemp("unregistered"))
+    add(made, {"syn": synapse_rows(range(50)), "cells": cells(range(10))}, 1)
+    add(made, {"syn": synapse_rows(range(60), shift=1), "cells": cells(range(20))}, 2)
+    return made
+
+
 @pytest.fixture
-def registered(warehouse: Warehouse) -> Warehouse:
+def registered(unregistered: Warehouse, tmp_path: Path) -> Warehouse:
     """Return a registered warehouse of versions 1 and 2."""
-    add(warehouse, {"syn": synapse_rows(range(50)), "cells": cells(range(10))}, 1)
-    add(warehouse, {"syn": synapse_rows(range(60), shift=1), "cells": cells(range(20))}, 2)
-    register(warehouse.root)
-    return warehouse
+    made = copy_of(unregistered, tmp_path / "wh")
+    register(made.root)
+    return made
 
 
 @pytest.fixture(params=["database", "init"])

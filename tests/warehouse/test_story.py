@@ -20,7 +20,7 @@ from crantdb.warehouse.rollback import rollback
 from crantdb.warehouse.snapshot import current, read_snapshot
 from crantdb.warehouse.staging import clear, staged
 from crantdb.warehouse.verify import verify
-from tests.warehouse.making import cells, change, make_warehouse
+from tests.warehouse.making import cells, change, make_warehouse, rows_of
 
 if TYPE_CHECKING:
     from crantdb.warehouse.commit import Change
@@ -48,7 +48,15 @@ class Story(RuleBasedStateMachine):
         self.version = 0
 
     def teardown(self) -> None:
-        """Remove the warehouse, when every file of every snapshot is as its manifest says."""
+        """Remove the warehouse, when a reader is given the model's rows, and every file is as its manifest says."""
+        if self.model:
+            with connect(self.warehouse.root) as con:
+                relations = con.sql("SELECT name, relation FROM tables").fetchall()
+                found = {
+                    name: con.sql(f"FROM {relation} ORDER BY id").to_arrow_table()
+                    for name, relation in relations
+                }
+            assert found == {name: cells(ids) for name, ids in self.model[-1][1].items()}
         assert [item.finding for item in verify(self.warehouse, deep=True) if item.finding] == []
         self.folder.cleanup()
 
@@ -133,12 +141,8 @@ class Story(RuleBasedStateMachine):
         assert snapshot is not None
         assert snapshot.main.version == version
         assert set(snapshot.main.tables) == {f"cave.{name}" for name in tables}
-        with connect(self.warehouse.root) as con:
-            for name, relation in con.sql("SELECT name, relation FROM tables").fetchall():
-                found = con.sql(f"SELECT id, pt_root_id FROM {relation} ORDER BY id").fetchall()
-                assert found == list(
-                    zip(*cells(tables[name]).select(["id", "pt_root_id"]).to_pydict().values(), strict=True)
-                )
+        for name, ids in tables.items():
+            assert rows_of(self.warehouse, name).sort_by("id").equals(cells(ids))
 
     @precondition(lambda self: self.model)
     @invariant()
