@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S = 10.0
 STALE_S = 120.0
+
+_TRIES, _PAUSE_S = 50, 0.02
+"""For a lock that others are about to set aside or to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def writing(warehouse: Warehouse, purpose: str) -> Iterator[Holder]:
     """Hold the warehouse for writing while the block runs.
 
     A lock whose process is gone, or whose heartbeat stopped two minutes ago, is taken over, and the partial
-    files that killed writers left are removed.
+    files and claims that killed writers left are removed.
 
     Raises:
         WarehouseBusy: when somebody else holds it; the message says who.
@@ -75,6 +79,8 @@ def writing(warehouse: Warehouse, purpose: str) -> Iterator[Holder]:
     try:
         for folder in (warehouse.root, warehouse.snapshots):
             sweep(folder)
+        for claim in warehouse.root.glob(f".{warehouse.lock.name}.*.claim"):
+            claim.unlink(missing_ok=True)
         yield me
     finally:
         stop.set()
@@ -84,8 +90,13 @@ def writing(warehouse: Warehouse, purpose: str) -> Iterator[Holder]:
 
 def holder(warehouse: Warehouse) -> Holder | None:
     """Return who holds the warehouse, dead or alive, or None when nobody does."""
+    return _named_in(warehouse.lock)
+
+
+def _named_in(path: Path) -> Holder | None:
+    """Return whom a lock or a claim names, or None when it is gone."""
     try:
-        return Holder(**json.loads(warehouse.lock.read_bytes()))
+        return Holder(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
@@ -94,15 +105,18 @@ def holder(warehouse: Warehouse) -> Holder | None:
 
 def is_stale(warehouse: Warehouse, who: Holder) -> bool:
     """Tell whether a lock's holder is gone: its process on this machine, or its heartbeat anywhere."""
-    if who.host == socket.gethostname() and not _alive(who.pid):
-        return True
-    return _age_s(warehouse.lock) > STALE_S
+    return _is_gone(who) or _age_s(warehouse.lock) > STALE_S
+
+
+def _is_gone(who: Holder) -> bool:
+    """Tell whether a process was one of this machine and does not run any more."""
+    return who.host == socket.gethostname() and not _alive(who.pid)
 
 
 def _take(warehouse: Warehouse, me: Holder) -> None:
     """Create the lock, taking a stale one over."""
     path = warehouse.lock
-    for _ in range(5):
+    for _ in range(_TRIES):
         if _create(path, me):
             return
         who = holder(warehouse)
@@ -114,7 +128,8 @@ def _take(warehouse: Warehouse, me: Holder) -> None:
                 f"If that process is gone, its lock is taken over {STALE_S:.0f} s after its last heartbeat"
             )
             raise WarehouseBusy(msg)
-        _set_aside(warehouse, who)
+        if not _set_aside(warehouse, who, me):
+            time.sleep(_PAUSE_S)
     msg = f"{path} keeps changing hands; run the command again"
     raise WarehouseBusy(msg)
 
@@ -134,24 +149,28 @@ def _create(path: Path, me: Holder) -> bool:
     return True
 
 
-def _set_aside(warehouse: Warehouse, who: Holder) -> None:
+def _set_aside(warehouse: Warehouse, who: Holder, me: Holder) -> bool:
     """Take a stale lock away. Of all who find it dead, only the one that first claims it by its nonce does.
 
     Without the claim, one would take away the lock that another, quicker one has just made.
+
+    Returns:
+        False when somebody else is at it.
     """
     claim = warehouse.lock.with_name(f".{warehouse.lock.name}.{who.nonce}.claim")
     with storage_errors(claim):
-        try:
-            claim.touch(exist_ok=False)
-        except FileExistsError:
-            if _age_s(claim) > HEARTBEAT_S:  # whoever claimed it was killed on the spot
-                claim.unlink(missing_ok=True)
-            return
+        if not _create(claim, me):
+            claimant = _named_in(claim)
+            if claimant is None or not (_is_gone(claimant) or _age_s(claim) > HEARTBEAT_S):
+                return False
+            claim.unlink(missing_ok=True)  # whoever claimed it was killed on the spot
+            return True
         try:
             if holder(warehouse) == who:
                 warehouse.lock.unlink(missing_ok=True)
         finally:
             claim.unlink(missing_ok=True)
+    return True
 
 
 def _beat(path: Path, stop: threading.Event) -> None:
