@@ -37,6 +37,11 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Let all go as if it had never been left out: DuckDB's bindings else call at exit what is still there a leak."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of all tests' homes."""
