@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,7 +35,7 @@ def world() -> Datastack:
     return generate_world(neurons=24, synapses=1000)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anchor(world: Datastack) -> tuple[int, int]:
     """Return a supervoxel and its root at version 4."""
     history, version = world.chunkedgraph, world.version(4)
@@ -44,18 +45,21 @@ def anchor(world: Datastack) -> tuple[int, int]:
     return supervoxel, int(history.roots_at([supervoxel], micros(version.time_stamp))[0])
 
 
-@pytest.fixture
-def folder(
-    world: Datastack, anchor: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def synced(
+    world: Datastack, anchor: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """Return a warehouse of version 4 and of a base of bees, synced before anything was said of annotations."""
-    monkeypatch.setenv("CRANTTABLE_TOKEN", CANARY)
     columns = [Column(name) for name in ("pt_root", "sv", "Type", "xyz", "cell_type")]
     row = {"pt_root": str(anchor[1]), "sv": str(anchor[0]), "Type": "ER1", "xyz": "10, 20, 30", "done": True}
     cells = Table("cells", [*columns, Column("done", "checkbox")], [{**row, "cell_type": "not this one"}])
     base = Base("Bees", [cells, Table("other", [Column("a")], [{"a": "1"}])], api_tokens={CANARY: "r"})
-    with Sandbox(world, seatable=Server(base, token=CANARY)) as sandbox:
-        made = tmp_path / "wh"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Sandbox(world, seatable=Server(base, token=CANARY)) as sandbox,
+    ):
+        patch.setenv("CRANTTABLE_TOKEN", CANARY)
+        made = tmp_path_factory.mktemp("synced") / "wh"
         address = f"{sandbox.url}/workspace/{base.workspace_id}/dtable/Bees/"
         done = run(
             "init", made, "--datastack", world.name, "--cave-server", sandbox.url, "--seatable", address
@@ -68,6 +72,14 @@ def folder(
             first.err.split()
         )
         yield made
+
+
+@pytest.fixture
+def folder(synced: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of it."""
+    monkeypatch.setenv("CRANTTABLE_TOKEN", CANARY)
+    shutil.copytree(synced, tmp_path / "wh")
+    return tmp_path / "wh"
 
 
 def say(folder: Path, text: str) -> None:
